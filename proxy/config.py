@@ -54,6 +54,12 @@ class Recall:
     limit: int = option(5, least=1, most=50)
     min_score: float = option(0.25, least=0, most=1)
     token_budget: int = option(600, least=16)
+    profile_token_budget: int = option(200, least=0)
+    keep_turns: bool = True
+    show_turns: Literal["exchanges", "messages", "none"] = "exchanges"
+    turn_limit: int = option(3, least=0, most=50)
+    turn_token_budget: int = option(400, least=0)
+    turn_days: int = option(365, least=0)
     deadline_ms: int = option(150, least=1)
     keep_s: float = option(2.0, least=0)
 
@@ -66,6 +72,9 @@ class Extract:
     max_choices: int = option(4, least=1)
     max_block_bytes: int = option(256 * 1024, least=1024)
     early_finish: bool = False
+    context_days: int = option(90, least=0)
+    redact_emails: bool = False
+    redact_phones: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +113,8 @@ class Limits:
     header_bytes: int = option(64 * 1024, least=8190)
     remember_queue: int = option(1000, least=1)
     drained_answers: int = option(100, least=0)
+    memories_per_user: int = option(10_000, least=1)
+    turns_per_user: int = option(10_000, least=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 CATEGORIES = ("preference", "fact", "context")
+CATEGORY_OF = {
+    "semantic": "fact",
+    "preference": "preference",
+    "contextual": "context",
+    "episodic": "context",
+    "procedural": "fact",
+    "emotional": "preference",
+}
+"""The types of the store and the categories that stand for them on the wire."""
+TYPE_OF = {"fact": "semantic", "preference": "preference", "context": "contextual"}
+Scope = Literal["user", "session", "global"]
+MEMORY_TYPES = tuple(CATEGORY_OF)
+PROFILE_TYPES = ("preference", "procedural")
+"""What holds in every conversation, whatever it is about: standing instructions and preferences."""
+TURN = "turn"
+"""The type of what is no memory that was extracted, but a message of the user's, with the reply to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +38,78 @@ class Owner:
         """The one payload value that the stores filter on; unambiguous, as neither part may hold U+001F."""
         return f"{self.tenant}\x1f{self.user}"
 
+    @property
+    def everyone(self) -> Owner:
+        """Who owns what all users of the tenant share; no user has the empty name."""
+        return Owner("", self.tenant)
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One stored record. Times are aware UTC datetimes; ``importance`` is 0 to 1."""
+    """One stored record. Times are aware UTC datetimes; ``importance`` is 0 to 1.
+
+    It held from ``valid_from`` (``None``: since it was made) until ``valid_until`` (``None``: it still does, and never passes).
+    ``replaces`` is the id of the version that it corrects, ``conflicts`` names memories that say otherwise and are as current.
+    ``scope``: whether it is for all of the user's conversations, for its ``session`` only, or for all users of the tenant.
+    ``access_count`` and ``last_accessed_at``: how often, and when last, the user said it again.
+    ``flagged``: it reads as an order to the model. ``source``, ``trace``, ``model``: where it came from.
+    A ``TURN`` carries the ``speaker``'s name, if the message had one, and the ``reply``; a memory the ids of the ``turns`` that said it.
+    """
 
     id: str
     content: str
     created_at: datetime
     updated_at: datetime
-    category: str = "fact"
+    type: str = "semantic"
     importance: float = 0.5
+    scope: Scope = "user"
     session: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    valid_from: datetime | None = None
     valid_until: datetime | None = None
+    replaces: str | None = None
+    conflicts: tuple[str, ...] = ()
     access_count: int = 0
     last_accessed_at: datetime | None = None
+    flagged: bool = False
     source: str = "chat"
+    trace: str | None = None
+    model: str | None = None
+    turns: tuple[str, ...] = ()
+    speaker: str | None = None
+    reply: str | None = None
+
+    @property
+    def category(self) -> str:
+        return CATEGORY_OF.get(self.type, "context")
+
+    @property
+    def is_turn(self) -> bool:
+        return self.type == TURN
+
+    def holds_at(self, time: datetime) -> bool:
+        return (self.valid_from or self.created_at) <= time and (self.valid_until is None or time < self.valid_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Why something was found: each part of its score, in the unit of the list that it comes from.
+
+    *dense*: cosine similarity. *sparse*: BM25. *session*, *neighbour*, *importance*, *recency*: what each added to the whole.
+    """
+
+    dense: float | None = None
+    sparse: float | None = None
+    session: float = 0.0
+    neighbour: float = 0.0
+    importance: float = 0.0
+    recency: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredMemory:
-    """A memory and why it was found: ``score`` 0 to 1, and the cosine similarity and keyword score behind it."""
+    """A memory, how well it fits the query, and how that came about."""
 
     memory: Memory
     score: float
-    dense: float | None = None
-    sparse: float | None = None
+    scores: Scores = field(default_factory=Scores)

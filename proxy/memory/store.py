@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
-from proxy.core.models import Memory, Owner, ScoredMemory
+from proxy.core.models import MEMORY_TYPES, Memory, Owner, ScoredMemory, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,17 @@ class SparseEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for: the words, and their dense vector unless the embedder is out of order."""
+    """What to look for: the words, and their dense vector unless the embedder is out of order.
+
+    *session*: memories that are for one conversation only are found in this one. *as_of*: as it was then; ``None``: as it is now.
+    *turns*: whether turns are looked for beside memories.
+    """
 
     text: str
     vector: Sequence[float] | None
+    session: str | None = None
+    as_of: datetime | None = None
+    turns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +57,34 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Two lists of one search, best first each; ``ranking.py`` picks from them."""
+    """The lists of one search, best first each: of memories by meaning and by words, and of turns; ``ranking.py`` picks from them."""
 
     dense: list[Hit]
     sparse: list[Hit]
+    turns_dense: list[Hit] = field(default_factory=list)
+    turns_sparse: list[Hit] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A hit that is wanted, and why; fields as in ``ScoredMemory``."""
+    """A hit that is wanted, and why."""
 
     id: str
     score: float
-    dense: float | None = None
-    sparse: float | None = None
+    scores: Scores = field(default_factory=Scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which of an owner's memories are meant: of these types, of this session if one is named, and unless *past* only those that hold now.
+
+    *shared*: those that all users of the tenant share, too.
+    """
+
+    types: tuple[str, ...] = MEMORY_TYPES
+    session: str | None = None
+    past: bool = False
+    shared: bool = False
 
 
 Pick = Callable[[Hits], Sequence[Choice]]
@@ -81,9 +103,9 @@ class MemoryStore(Protocol):
     """Memories by owner. All implementations pass ``tests/memory/test_store_contract.py``."""
 
     async def search(self, owner: Owner, query: Query, *, limit: int, pick: Pick) -> list[ScoredMemory]:
-        """What *pick* chooses, in its order, of the nearest memories of *owner* by meaning and by words.
+        """What *pick* chooses, in its order, of what is nearest by meaning and by words.
 
-        At most *limit* hits are in each list; none has expired.
+        Of the memories of *owner* and those that the whole tenant shares; at most *limit* hits are in each list.
         """
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
@@ -92,20 +114,23 @@ class MemoryStore(Protocol):
         Ids are UUIDs in their usual form. An id that another owner has is refused.
         """
 
+    async def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
+        """Write *memories* again, of which all may have changed but the content; those that *owner* doesn't have are left out."""
+
     async def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
-        """Those of *ids* that *owner* has, in the order of *ids*."""
+        """Those of *ids* that *owner* has, or the whole tenant shares, in the order of *ids*."""
 
-    async def find(self, owner: Owner, contents: Sequence[str]) -> list[Memory]:
-        """Memories of *owner* whose normalised content equals that of one of *contents*, in any order; none that has expired."""
+    async def find(self, owner: Owner, contents: Sequence[str], which: Which = Which()) -> list[Memory]:
+        """Memories of *owner* whose normalised content equals that of one of *contents*, in any order."""
 
-    async def list(self, owner: Owner, *, limit: int) -> list[Memory]:
-        """The newest *limit* memories of *owner*, newest first, expired ones included."""
+    async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
+        """The newest *limit* memories of *owner*, newest first."""
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         """Remove those of *ids* that *owner* has; how many there were."""
 
-    async def count(self, owner: Owner | None) -> int:
-        """How many memories *owner* has; with ``None``, how many there are in all (figures for the operator)."""
+    async def count(self, owner: Owner | None, which: Which = Which()) -> int:
+        """How many memories *owner* has; with ``None``, how many points there are in all (figures for the operator)."""
 
     async def touch(self) -> None:
         """Raise ``StoreError`` unless the store answers (for health checks and ``doctor``)."""

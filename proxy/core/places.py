@@ -1,0 +1,68 @@
+"""Where in which conversation a turn stands, or a memory was said: both can be read from its id.
+
+Ranking needs neighbours and sessions of a hundred hits, and reading a hundred payloads costs more than the search does.
+So the ids of turns and of what was extracted from them are UUIDs of version 8 (RFC 9562, 5.8: free to be filled) with
+60 bits of the conversation, 32 of the place in it, and 30 that are 0 for the turn itself and a hash for a memory in its answer.
+Any other UUID is a memory that has no place, such as one that was imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from proxy.core.models import Owner
+
+LAST_PLACE = 2**32 - 1
+_VERSION = "8"
+_VARIANT = 0x8000
+_TURN = ("8000", "0000")
+
+
+def conversation(owner: Owner, session: str) -> str:
+    """15 hex digits that name *session* of *owner*."""
+    return hashlib.blake2b(f"{owner.key}\x1f{session}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()[:15]
+
+
+def turn_id(conversation: str, at: int) -> str:
+    """The id of the turn at place *at*, from 0, in *conversation*."""
+    return _id(conversation, at, *_TURN)
+
+
+def memory_id(turn: str, content: str) -> str:
+    """The id of a memory with *content* that was extracted from the answer to *turn*."""
+    hashed = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    item = int.from_bytes(hashed) >> 2 or 1
+    return _id(conversation_of(turn), place_of(turn), f"{_VARIANT | item >> 16:04x}", f"{item & 0xFFFF:04x}")
+
+
+def has_place(id_: str) -> bool:
+    return id_[14:15] == _VERSION
+
+
+def is_turn(id_: str) -> bool:
+    return has_place(id_) and (id_[19:23], id_[32:]) == _TURN
+
+
+def conversation_of(id_: str) -> str:
+    """For ids that have a place; as ``conversation`` made it."""
+    return id_[:8] + id_[9:13] + id_[15:18]
+
+
+def place_of(id_: str) -> int:
+    """For ids that have a place."""
+    return int(id_[24:32], 16)
+
+
+def turn_of(id_: str) -> str:
+    """The id of the turn in whose answer the memory was; that of a turn is its own."""
+    return f"{id_[:19]}{_TURN[0]}-{id_[24:32]}{_TURN[1]}"
+
+
+def neighbours(turn: str) -> list[str]:
+    """The ids that the turns before and after *turn* have, if they are there."""
+    at, said_in = place_of(turn), conversation_of(turn)
+    return [turn_id(said_in, each) for each in (at - 1, at + 1) if 0 <= each <= LAST_PLACE]
+
+
+def _id(conversation: str, at: int, upper: str, lower: str) -> str:
+    return f"{conversation[:8]}-{conversation[8:12]}-{_VERSION}{conversation[12:]}-{upper}-{at:08x}{lower}"
