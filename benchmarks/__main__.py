@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from benchmarks.abort import abort
 from benchmarks.filtering import filtering
 from benchmarks.first_token import first_token
+from benchmarks.lookup import lookup
 from benchmarks.per_chunk import stream
 from benchmarks.per_request import chat, off, relay
-from benchmarks.recall import recall
 from benchmarks.resident import resident
 from benchmarks.rows import FULL, QUICK, Benchmark, Effort, head
 
@@ -23,7 +23,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "chat": chat,
     "stream": stream,
     "first-token": first_token,
-    "recall": recall,
+    "lookup": lookup,
     "filter": filtering,
     "abort": abort,
     "memory": resident,

@@ -23,7 +23,7 @@ MEMORIES = 10_000
 QUERIES = 30
 
 
-def recall(effort: Effort) -> Iterator[Row]:
+def lookup(effort: Effort) -> Iterator[Row]:
     yield from asyncio.run(_rows(effort))
 
 
