@@ -13,7 +13,7 @@ _TOKENS = word_set("s t m d ll re ve don doesn didn isn aren wasn won wouldn cou
 """What an apostrophe leaves of a word, and what stands for two of them."""
 
 _ANSWERS = word_set(
-    "yes yeah yep yup yea aye no nope nah ok okay okey k kk sure certainly absolutely definitely indeed exactly precisely right correct "
+    "yes yeah yep yup yea aye no nope nah never ok okay okey k kk sure certainly absolutely definitely indeed exactly precisely right correct "
     "true agreed alright fine good great nice cool perfect awesome excellent amazing wonderful brilliant lovely super wow oh ah aha hm "
     "hmm mhm uh um huh well lol haha hehe got see understood makes make sense sounds course maybe perhaps probably guess think know "
     "thanks thank thx ty cheers much lot lots please pls plz sorry welcome problem worries mind"
