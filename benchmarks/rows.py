@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import operator
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -53,19 +55,43 @@ def ratio(figure: str, rounds: Sequence[tuple[float, float]], *, unit: str, at_m
     spread = Spread([ours / bare for bare, ours in rounds])
     bare, ours = (statistics.median(costs) for costs in zip(*rounds, strict=True))
     measured = f"{spread.text('.2f')} × = {ours:.0f} / {bare:.0f} {unit}"
-    return Row(figure, measured, *_bar(spread, operator.le, "≤", at_most, "×"))
+    return Row(figure, measured, *_bar(spread.median, operator.le, "≤", at_most, "×"))
 
 
 def value(figure: str, rounds: Sequence[float], *, unit: str, form: str = ".1f", at_most: float | None = None) -> Row:
     """A figure of which less is better."""
     spread = Spread(rounds)
-    return Row(figure, f"{spread.text(form)} {unit}", *_bar(spread, operator.le, "≤", at_most, unit))
+    return Row(figure, f"{spread.text(form)} {unit}", *_bar(spread.median, operator.le, "≤", at_most, unit))
 
 
 def speed(figure: str, rounds: Sequence[float], *, unit: str, at_least: float | None = None) -> Row:
     """A figure of which more is better."""
     spread = Spread(rounds)
-    return Row(figure, f"{spread.text('.0f')} {unit}", *_bar(spread, operator.ge, "≥", at_least, unit))
+    return Row(figure, f"{spread.text('.0f')} {unit}", *_bar(spread.median, operator.ge, "≥", at_least, unit))
+
+
+def once(
+    figure: str,
+    measured: float,
+    *,
+    unit: str = "",
+    form: str = ".3f",
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Row:
+    """A figure that comes out the same each time, so that one round is enough."""
+    meets, sign, bar = (operator.le, "≤", at_most) if at_least is None else (operator.ge, "≥", at_least)
+    return Row(figure, f"{measured:{form}} {unit}".rstrip(), *_bar(measured, meets, sign, bar, unit))
+
+
+def alone(name: str, benchmark: Benchmark) -> None:
+    """The whole of ``python -m benchmarks.<name> [--quick]``."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=sys.modules[benchmark.__module__].__doc__)
+    parser.add_argument("--quick", action="store_true", help="a part of the work: for a first look, not for a claim")
+    effort = QUICK if parser.parse_args().quick else FULL
+    print(head(), flush=True)
+    for row in benchmark(effort):
+        print(row.line(f"scripts/bench {name}"), flush=True)
 
 
 class Spread:
@@ -80,9 +106,9 @@ class Spread:
 
 
 def _bar(
-    spread: Spread, meets: Callable[[float, float], bool], sign: str, bar: float | None, unit: str
+    measured: float, meets: Callable[[float, float], bool], sign: str, bar: float | None, unit: str
 ) -> tuple[str, bool | None]:
-    return ("", None) if bar is None else (f"{sign} {bar:g} {unit}", meets(spread.median, bar))
+    return ("", None) if bar is None else (f"{sign} {bar:g} {unit}".rstrip(), meets(measured, bar))
 
 
 def _line(*cells: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,13 +25,19 @@ _WANTS_BLOCK = "<memory>"
 _PREFERENCES = ("prefer", "like", "love", "hate", "enjoy", "always", "never")
 _CONTEXTS = ("working on", "building", "migrating", "planning", "learning")
 
+Script = Callable[[list[dict[str, Any]]], str]
+
 
 class ModelServer:
-    """``seen`` holds each request body that arrived, as parsed JSON, and ``said`` each whole answer."""
+    """``seen`` holds each request body that arrived, as parsed JSON, and ``said`` each whole answer.
 
-    def __init__(self, *, token_delay_s: float = 0.01) -> None:
+    *script* makes an answer of a conversation's messages; ``compose`` unless another is given.
+    """
+
+    def __init__(self, script: Script | None = None, *, token_delay_s: float = 0.01) -> None:
         self.seen: list[dict[str, Any]] = []
         self.said: list[str] = []
+        self._script = script or compose
         self._token_delay_s = token_delay_s
 
     @asynccontextmanager
@@ -54,7 +60,7 @@ class ModelServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        answer = compose(body["messages"])
+        answer = self._script(body["messages"])
         self.seen.append(body)
         self.said.append(answer)
         if body.get("stream"):
