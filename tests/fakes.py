@@ -90,18 +90,24 @@ class Found:
 class Sight:
     dense: list[Found]
     sparse: list[Found]
+    turns_dense: list[Found] = field(default_factory=list)
+    turns_sparse: list[Found] = field(default_factory=list)
 
 
 async def look(store: MemoryStore, owner: Owner, query: Query, *, limit: int) -> Sight:
-    """Both lists of a search, whole."""
+    """All lists of a search, whole."""
     seen: list[Hits] = []
 
     def everything(hits: Hits) -> list[Choice]:
         seen.append(hits)
-        return [Choice(each, 0.0) for each in dict.fromkeys(hit.id for hit in [*hits.dense, *hits.sparse])]
+        return [Choice(each, 0.0) for each in dict.fromkeys(hit.id for hits in _lists(hits) for hit in hits)]
 
     memories = {each.memory.id: each.memory for each in await store.search(owner, query, limit=limit, pick=everything)}
-    return Sight(*([Found(memories[hit.id], hit.score) for hit in hits] for hits in (seen[0].dense, seen[0].sparse)))
+    return Sight(*([Found(memories[hit.id], hit.score) for hit in hits] for hits in _lists(seen[0])))
+
+
+def _lists(hits: Hits) -> list[list[Hit]]:
+    return [hits.dense, hits.sparse, hits.turns_dense, hits.turns_sparse]
 
 
 # A model API.

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -29,10 +30,22 @@ import qdrant_edge
 import structlog
 
 from proxy import config
-from proxy.core.models import Memory, Owner, ScoredMemory
+from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreLocked, StoreMismatch
-from proxy.memory.payload import DENSE, SPARSE, check_entries, chosen, in_order, point_ids, to_memory, to_payload, to_text
-from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, SparseVector, digest
+from proxy.memory.payload import (
+    DENSE,
+    SPARSE,
+    check_entries,
+    chosen,
+    in_order,
+    owner_keys,
+    point_ids,
+    to_hits,
+    to_memory,
+    to_payload,
+    to_text,
+)
+from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, SparseVector, Which, digest, index_text
 
 SLICE = 250
 PAGE = 1000
@@ -107,20 +120,24 @@ class EdgeStore:
         for start in range(0, len(entries), SLICE):
             await self._write(self._shard.upsert, owner, entries[start : start + SLICE])
 
+    async def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
+        for start in range(0, len(memories), SLICE):
+            await self._write(self._shard.revise, owner, memories[start : start + SLICE])
+
     async def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
         return await self._call(self._shard.get, owner, ids)
 
-    async def find(self, owner: Owner, contents: Sequence[str]) -> list[Memory]:
-        return await self._call(self._shard.find, owner, contents)
+    async def find(self, owner: Owner, contents: Sequence[str], which: Which = Which()) -> list[Memory]:
+        return await self._call(self._shard.find, owner, contents, which)
 
-    async def list(self, owner: Owner, *, limit: int) -> list[Memory]:
-        return await self._call(self._shard.newest, owner, limit)
+    async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
+        return await self._call(self._shard.newest, owner, which, limit)
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         return await self._write(self._shard.delete, owner, ids)
 
-    async def count(self, owner: Owner | None) -> int:
-        return await self._call(self._shard.count, owner)
+    async def count(self, owner: Owner | None, which: Which = Which()) -> int:
+        return await self._call(self._shard.count, owner, which)
 
     async def touch(self) -> None:
         await self._call(self._shard.touch)
@@ -203,22 +220,26 @@ class _Shard:
         if not choices:
             return []
         records = self._shard.retrieve([each.id for each in choices], with_payload=True, with_vector=False)
-        return chosen(choices, _memories(owner, records))
+        return chosen(choices, _memories(owner, records, shared=True))
 
     def _nearest(self, owner: Owner, query: Query, limit: int) -> Hits:
+        vectors = self._query_vectors(query)
+        filters = search_filters(owner, query)
+        requests = [
+            qdrant_edge.QueryRequest(query=qdrant_edge.Query.Nearest(vector, using=name), filter=where, limit=limit)
+            for where, (name, vector) in product(filters, vectors.items())
+        ]
+        lists = map(_hits, self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests)))
+        return to_hits([{name: next(lists) for name in vectors} for _ in filters])
+
+    def _query_vectors(self, query: Query) -> dict[str, qdrant_edge.NamedVector]:
         vectors: dict[str, qdrant_edge.NamedVector] = {}
         if query.vector is not None:
             vectors[DENSE] = list(query.vector)
         words = self._encoder.query(query.text)
         if words.indices:
             vectors[SPARSE] = qdrant_edge.SparseVector(words.indices, words.values)
-        where = current_filter(owner)
-        requests = [
-            qdrant_edge.QueryRequest(query=qdrant_edge.Query.Nearest(vector, using=name), filter=where, limit=limit)
-            for name, vector in vectors.items()
-        ]
-        lists = dict(zip(vectors, self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests)), strict=True))
-        return Hits(dense=_hits(lists.get(DENSE, [])), sparse=_hits(lists.get(SPARSE, [])))
+        return vectors
 
     def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         points = [self._point(owner, entry) for entry in entries]
@@ -227,22 +248,27 @@ class _Shard:
         self._shard.update(qdrant_edge.UpdateOperation.upsert_points(points))
 
     def _point(self, owner: Owner, entry: Entry) -> qdrant_edge.Point:
-        words = self._encoder.document(entry.memory.content)
+        words = self._encoder.document(index_text(entry.memory))
         sparse = qdrant_edge.SparseVector(words.indices, words.values)
         return qdrant_edge.Point(entry.memory.id, {DENSE: list(entry.vector), SPARSE: sparse}, to_payload(owner, entry.memory))
 
+    def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
+        for memory in memories:
+            where, payload = _with_ids(owner, [memory.id]), to_payload(owner, memory)
+            self._shard.update(qdrant_edge.UpdateOperation.overwrite_payload_by_filter(where, payload))
+
     def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
-        return in_order(ids, self._scroll(owner, _with_ids(owner, ids)))
+        return in_order(ids, self._scroll(owner, _with_ids(owner, ids, shared=True), shared=True))
 
-    def find(self, owner: Owner, contents: Sequence[str]) -> list[Memory]:
-        digests = [digest(content) for content in contents]
-        same = qdrant_edge.FieldCondition("digest", match=qdrant_edge.MatchAny(digests))
-        return self._scroll(owner, qdrant_edge.Filter(must=[current_filter(owner), same]))
+    def find(self, owner: Owner, contents: Sequence[str], which: Which) -> list[Memory]:
+        same = _any_of("digest", [digest(content) for content in contents])
+        return self._scroll(owner, qdrant_edge.Filter(must=[which_filter(owner, which), same]), shared=which.shared)
 
-    def newest(self, owner: Owner, limit: int) -> list[Memory]:
+    def newest(self, owner: Owner, which: Which, limit: int) -> list[Memory]:
         newest_first = qdrant_edge.OrderBy("created_at", qdrant_edge.Direction.Desc)
-        request = qdrant_edge.ScrollRequest(filter=owner_filter(owner), order_by=newest_first, limit=limit, with_payload=True)
-        return _memories(owner, self._shard.scroll(request)[0])
+        where = which_filter(owner, which)
+        request = qdrant_edge.ScrollRequest(filter=where, order_by=newest_first, limit=limit, with_payload=True)
+        return _memories(owner, self._shard.scroll(request)[0], shared=which.shared)
 
     def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         where = _with_ids(owner, ids)
@@ -251,8 +277,8 @@ class _Shard:
             self._shard.update(qdrant_edge.UpdateOperation.delete_points_by_filter(where))
         return found
 
-    def count(self, owner: Owner | None) -> int:
-        return self._count(None if owner is None else owner_filter(owner))
+    def count(self, owner: Owner | None, which: Which) -> int:
+        return self._count(None if owner is None else which_filter(owner, which))
 
     def touch(self) -> None:
         self._shard.info()
@@ -267,30 +293,63 @@ class _Shard:
     def _count(self, where: qdrant_edge.Filter | None) -> int:
         return self._shard.count(qdrant_edge.CountRequest(filter=where))
 
-    def _scroll(self, owner: Owner, where: qdrant_edge.Filter) -> list[Memory]:
+    def _scroll(self, owner: Owner, where: qdrant_edge.Filter, *, shared: bool) -> list[Memory]:
         found: list[Memory] = []
         offset = None
         while True:
             request = qdrant_edge.ScrollRequest(filter=where, offset=offset, limit=PAGE, with_payload=True)
             records, offset = self._shard.scroll(request)
-            found += _memories(owner, records)
+            found += _memories(owner, records, shared=shared)
             if offset is None:
                 return found
 
 
-def owner_filter(owner: Owner) -> qdrant_edge.Filter:
-    """The one place where the embedded store learns whose memories are meant."""
-    return qdrant_edge.Filter(must=[qdrant_edge.FieldCondition("owner", match=qdrant_edge.MatchValue(owner.key))])
+def owner_filter(owner: Owner, *, shared: bool = False) -> qdrant_edge.Filter:
+    """The one place where the embedded store learns whose memories are meant: *owner*'s, and if *shared* everyone's."""
+    return qdrant_edge.Filter(should=[_is("owner", key) for key in owner_keys(owner, shared=shared)])
 
 
-def current_filter(owner: Owner) -> qdrant_edge.Filter:
-    """The memories of *owner* that hold now."""
-    past = qdrant_edge.RangeDateTime(lte=to_text(datetime.now(UTC)))
-    return qdrant_edge.Filter(must=[owner_filter(owner)], must_not=[qdrant_edge.FieldCondition("valid_until", range=past)])
+def search_filters(owner: Owner, query: Query) -> list[qdrant_edge.Filter]:
+    """Of memories, and of turns if they are looked for: those that held at the time and are not for another session only."""
+    begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
+    hidden = [_until("valid_until", query.as_of or datetime.now(UTC)), _of_another_session(query.session)]
+    return [
+        qdrant_edge.Filter(must=[owner_filter(owner, shared=True), _of_types(types), *begun], must_not=hidden)
+        for types in ([MEMORY_TYPES, (TURN,)] if query.turns else [MEMORY_TYPES])
+    ]
 
 
-def _with_ids(owner: Owner, ids: Sequence[str]) -> qdrant_edge.Filter:
-    return qdrant_edge.Filter(must=[owner_filter(owner), qdrant_edge.HasIdCondition(set(point_ids(ids)))])
+def which_filter(owner: Owner, which: Which) -> qdrant_edge.Filter:
+    session = [] if which.session is None else [_is("session", which.session)]
+    past = [] if which.past else [_until("valid_until", datetime.now(UTC))]
+    return qdrant_edge.Filter(must=[owner_filter(owner, shared=which.shared), _of_types(which.types), *session], must_not=past)
+
+
+def _of_types(types: Sequence[str]) -> qdrant_edge.Filter:
+    """What has no type, or one that we don't know, is a memory."""
+    if not {*MEMORY_TYPES} <= {*types}:
+        return qdrant_edge.Filter(must=[_any_of("type", types)])
+    return qdrant_edge.Filter(must_not=[] if TURN in types else [_is("type", TURN)])
+
+
+def _of_another_session(session: str | None) -> qdrant_edge.ConditionType:
+    return qdrant_edge.Filter(must=[_is("scope", "session")], must_not=[] if session is None else [_is("session", session)])
+
+
+def _is(field: str, value: str) -> qdrant_edge.ConditionType:
+    return qdrant_edge.FieldCondition(field, match=qdrant_edge.MatchValue(value))
+
+
+def _any_of(field: str, values: Sequence[str]) -> qdrant_edge.ConditionType:
+    return qdrant_edge.FieldCondition(field, match=qdrant_edge.MatchAny([*values]))
+
+
+def _until(field: str, time: datetime) -> qdrant_edge.ConditionType:
+    return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeDateTime(lte=to_text(time)))
+
+
+def _with_ids(owner: Owner, ids: Sequence[str], *, shared: bool = False) -> qdrant_edge.Filter:
+    return qdrant_edge.Filter(must=[owner_filter(owner, shared=shared), qdrant_edge.HasIdCondition(set(point_ids(ids)))])
 
 
 def _owned_by_others(owner: Owner, ids: Sequence[str]) -> qdrant_edge.Filter:
@@ -301,8 +360,8 @@ def _hits(points: Iterable[qdrant_edge.ScoredPoint]) -> list[Hit]:
     return [Hit(str(point.id), point.score) for point in points]
 
 
-def _memories(owner: Owner, records: Iterable[qdrant_edge.Record]) -> list[Memory]:
-    return [to_memory(owner, record.id, record.payload) for record in records]
+def _memories(owner: Owner, records: Iterable[qdrant_edge.Record], *, shared: bool) -> list[Memory]:
+    return [to_memory(owner, record.id, record.payload, shared=shared) for record in records]
 
 
 def _shard_config(dimensions: int) -> qdrant_edge.EdgeConfig:
@@ -318,9 +377,8 @@ def _shard_config(dimensions: int) -> qdrant_edge.EdgeConfig:
 def _indexes() -> dict[str, qdrant_edge.PayloadSchemaParams | qdrant_edge.PayloadSchemaType]:
     return {
         "owner": qdrant_edge.KeywordIndexParams(is_tenant=True),
-        "digest": qdrant_edge.PayloadSchemaType.Keyword,
-        "created_at": qdrant_edge.PayloadSchemaType.Datetime,
-        "valid_until": qdrant_edge.PayloadSchemaType.Datetime,
+        **dict.fromkeys(("type", "scope", "session", "digest"), qdrant_edge.PayloadSchemaType.Keyword),
+        **dict.fromkeys(("created_at", "valid_from", "valid_until"), qdrant_edge.PayloadSchemaType.Datetime),
     }
 
 

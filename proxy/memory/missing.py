@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import EmbedError, StoreError
 from proxy.memory.embedder import Vector
-from proxy.memory.store import Entry, Pick, Query
+from proxy.memory.store import Entry, Pick, Query, Which
 
 
 class MissingEmbedder:
@@ -42,19 +42,22 @@ class MissingStore:
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         raise StoreError(self._why)
 
+    async def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
+        raise StoreError(self._why)
+
     async def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
         raise StoreError(self._why)
 
-    async def find(self, owner: Owner, contents: Sequence[str]) -> list[Memory]:
+    async def find(self, owner: Owner, contents: Sequence[str], which: Which = Which()) -> list[Memory]:
         raise StoreError(self._why)
 
-    async def list(self, owner: Owner, *, limit: int) -> list[Memory]:
+    async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
         raise StoreError(self._why)
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         raise StoreError(self._why)
 
-    async def count(self, owner: Owner | None) -> int:
+    async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         raise StoreError(self._why)
 
     async def touch(self) -> None:

@@ -1,7 +1,8 @@
 """A memory ⇄ the payload of its Qdrant point: what both stores write and read back.
 
 Times are ISO 8601 in UTC, always with microseconds, so that their order as text is their order in time.
-What is ``None`` or empty is left out: small payloads are decoded faster, and no ``valid_until`` means that it never passes.
+What is ``None``, empty or as for most is left out: small payloads are decoded faster, and no ``valid_until`` means that it never passes.
+``valid_from`` is always there, so that one range finds what held at a time.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from proxy.core.models import Memory, Owner, ScoredMemory
+from proxy.core.models import TYPE_OF, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
-from proxy.memory.store import Choice, Entry, digest
+from proxy.memory.store import Choice, Entry, Hit, Hits, digest
 
 DENSE = "dense"
 SPARSE = "sparse"
@@ -28,23 +29,38 @@ def to_payload(owner: Owner, memory: Memory) -> dict[str, Any]:
         "user": owner.user,
         "content": memory.content,
         "digest": digest(memory.content),
-        "category": memory.category,
+        "type": memory.type,
         "importance": memory.importance,
+        "scope": None if memory.scope == "user" else memory.scope,
         "session": memory.session,
         "metadata": dict(memory.metadata) or None,
         "created_at": to_text(memory.created_at),
         "updated_at": to_text(memory.updated_at),
+        "valid_from": to_text(memory.valid_from or memory.created_at),
         "valid_until": memory.valid_until and to_text(memory.valid_until),
-        "access_count": memory.access_count,
+        "replaces": memory.replaces,
+        "conflicts": list(memory.conflicts) or None,
+        "access_count": memory.access_count or None,
         "last_accessed_at": memory.last_accessed_at and to_text(memory.last_accessed_at),
+        "flagged": memory.flagged or None,
         "source": memory.source,
+        "trace": memory.trace,
+        "model": memory.model,
+        "turns": list(memory.turns) or None,
+        "speaker": memory.speaker,
+        "reply": memory.reply,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def to_memory(owner: Owner, point_id: object, payload: Mapping[str, Any] | None) -> Memory:
+def owner_keys(owner: Owner, *, shared: bool) -> list[str]:
+    """Under which a point may be *owner*'s; *shared*: or everyone's."""
+    return [owner.key, owner.everyone.key] if shared else [owner.key]
+
+
+def to_memory(owner: Owner, point_id: object, payload: Mapping[str, Any] | None, *, shared: bool) -> Memory:
     """The memory in a point that was found for *owner*. ``StoreError`` if the point is another owner's, or no memory."""
-    if payload is None or payload.get("owner") != owner.key:
+    if payload is None or payload.get("owner") not in owner_keys(owner, shared=shared):
         raise StoreError(f"point {point_id} came back for an owner that it does not belong to")
     try:
         return _read(str(point_id), payload)
@@ -56,17 +72,37 @@ def _read(memory_id: str, payload: Mapping[str, Any]) -> Memory:
     return Memory(
         id=memory_id,
         content=payload["content"],
-        category=payload["category"],
+        type=payload.get("type") or _type_of_category(payload.get("category")),
         importance=payload["importance"],
+        scope=payload.get("scope", "user"),
         session=payload.get("session"),
         metadata=payload.get("metadata", {}),
         created_at=datetime.fromisoformat(payload["created_at"]),
         updated_at=datetime.fromisoformat(payload["updated_at"]),
+        valid_from=_valid_from(payload),
         valid_until=_time(payload.get("valid_until")),
-        access_count=payload["access_count"],
+        replaces=payload.get("replaces"),
+        conflicts=tuple(payload.get("conflicts", ())),
+        access_count=payload.get("access_count", 0),
         last_accessed_at=_time(payload.get("last_accessed_at")),
+        flagged=payload.get("flagged", False),
         source=payload["source"],
+        trace=payload.get("trace"),
+        model=payload.get("model"),
+        turns=tuple(payload.get("turns", ())),
+        speaker=payload.get("speaker"),
+        reply=payload.get("reply"),
     )
+
+
+def _type_of_category(category: str | None) -> str:
+    """For points that were written before there were types."""
+    return TYPE_OF.get(category or "", "semantic")
+
+
+def _valid_from(payload: Mapping[str, Any]) -> datetime | None:
+    text = payload.get("valid_from")
+    return None if text == payload["created_at"] else _time(text)
 
 
 def to_text(time: datetime) -> str:
@@ -86,7 +122,12 @@ def in_order(ids: Sequence[str], memories: Iterable[Memory]) -> list[Memory]:
 def chosen(choices: Sequence[Choice], memories: Iterable[Memory]) -> list[ScoredMemory]:
     """*memories* with the scores of their *choices*, in their order; one that has just been deleted is left out."""
     by_id = {memory.id: memory for memory in memories}
-    return [ScoredMemory(by_id[each.id], each.score, each.dense, each.sparse) for each in choices if each.id in by_id]
+    return [ScoredMemory(by_id[each.id], each.score, each.scores) for each in choices if each.id in by_id]
+
+
+def to_hits(lists: Sequence[Mapping[str, list[Hit]]]) -> Hits:
+    """From those of memories, then those of turns if they were looked for, by the name of the vector that was compared."""
+    return Hits(*(each.get(name, []) for each in lists for name in (DENSE, SPARSE)))
 
 
 def point_ids(ids: Iterable[str]) -> list[str]:
@@ -116,8 +157,8 @@ def _fault(entry: Entry, dimensions: int) -> str | None:
         return f"has a vector of {len(entry.vector)} dimensions, not {dimensions}"
     if not math.isfinite(sum(entry.vector)):
         return "has a vector that is not made of numbers"
-    if not _is_text(entry.memory.content):
-        return "has half a surrogate pair in its content"
+    if not all(map(_is_text, (entry.memory.content, entry.memory.speaker or "", entry.memory.reply or ""))):
+        return "has half a surrogate pair in its text"
     return None
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +22,21 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from proxy import config
-from proxy.core.models import Memory, Owner, ScoredMemory
+from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreMismatch
-from proxy.memory.payload import DENSE, SPARSE, check_entries, chosen, in_order, point_ids, to_memory, to_payload
-from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, digest
+from proxy.memory.payload import (
+    DENSE,
+    SPARSE,
+    check_entries,
+    chosen,
+    in_order,
+    owner_keys,
+    point_ids,
+    to_hits,
+    to_memory,
+    to_payload,
+)
+from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, Which, digest, index_text
 
 # Inside the class below, ``list`` is a method.
 Memories = list[Memory]
@@ -41,9 +53,10 @@ QUANTIZATION: dict[str, models.QuantizationConfig] = {
 }
 INDEXES: dict[str, models.KeywordIndexParams | models.DatetimeIndexParams] = {
     "owner": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-    "digest": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "created_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME),
-    "valid_until": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME),
+    **dict.fromkeys(("type", "scope", "session", "digest"), models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD)),
+    **dict.fromkeys(
+        ("created_at", "valid_from", "valid_until"), models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME)
+    ),
 }
 # Quantised vectors choose twice as many candidates as asked for, the original ones decide between them.
 RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
@@ -95,19 +108,19 @@ class QdrantStore:
             if not choices:
                 return []
             ids = [each.id for each in choices]
-            return chosen(choices, _memories(owner, await self._client.retrieve(self._collection, ids, with_payload=True)))
+            records = await self._client.retrieve(self._collection, ids, with_payload=True)
+            return chosen(choices, _memories(owner, records, shared=True))
 
     async def _nearest(self, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)
         if not vectors:
             return Hits([], [])
         await self._ensure_once()
-        responses = await self._client.query_batch_points(
-            self._collection,
-            [self._request(owner, name, vector, limit) for name, vector in vectors.items()],
-        )
-        lists = {name: response.points for name, response in zip(vectors, responses, strict=True)}
-        return Hits(dense=_hits(lists.get(DENSE, [])), sparse=_hits(lists.get(SPARSE, [])))
+        filters = search_filters(owner, query)
+        requests = [self._request(where, *each, limit) for where, each in product(filters, vectors.items())]
+        responses = await self._client.query_batch_points(self._collection, requests)
+        lists = iter([_hits(response.points) for response in responses])
+        return to_hits([{name: next(lists) for name in vectors} for _ in filters])
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         check_entries(entries, self._dimensions)
@@ -116,25 +129,31 @@ class QdrantStore:
             for start in range(0, len(entries), SLICE):
                 await self._upsert(owner, entries[start : start + SLICE])
 
+    async def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
+        with self._renamed():
+            await self._ensure_once()
+            for start in range(0, len(memories), SLICE):
+                operations = [_overwriting(owner, memory) for memory in memories[start : start + SLICE]]
+                await self._client.batch_update_points(self._collection, operations, wait=True)
+
     async def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
-        return in_order(ids, await self._scroll(owner, _with_ids(owner, ids)))
+        return in_order(ids, await self._scroll(owner, _with_ids(owner, ids, shared=True), shared=True))
 
-    async def find(self, owner: Owner, contents: Sequence[str]) -> list[Memory]:
-        digests = [digest(content) for content in contents]
-        same = models.FieldCondition(key="digest", match=models.MatchAny(any=digests))
-        return await self._scroll(owner, models.Filter(must=[current_filter(owner), same]))
+    async def find(self, owner: Owner, contents: Sequence[str], which: Which = Which()) -> list[Memory]:
+        same = _any_of("digest", [digest(content) for content in contents])
+        return await self._scroll(owner, models.Filter(must=[which_filter(owner, which), same]), shared=which.shared)
 
-    async def list(self, owner: Owner, *, limit: int) -> list[Memory]:
+    async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
         with self._renamed():
             await self._ensure_once()
             records, _ = await self._client.scroll(
                 self._collection,
-                scroll_filter=owner_filter(owner),
+                scroll_filter=which_filter(owner, which),
                 order_by=models.OrderBy(key="created_at", direction=models.Direction.DESC),
                 limit=limit,
                 with_payload=True,
             )
-            return _memories(owner, records)
+            return _memories(owner, records, shared=which.shared)
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         where = _with_ids(owner, ids)
@@ -145,10 +164,10 @@ class QdrantStore:
                 await self._client.delete(self._collection, models.FilterSelector(filter=where), wait=True)
             return found
 
-    async def count(self, owner: Owner | None) -> int:
+    async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         with self._renamed():
             await self._ensure_once()
-            return await self._count(None if owner is None else owner_filter(owner))
+            return await self._count(None if owner is None else which_filter(owner, which))
 
     async def touch(self) -> None:
         with self._renamed():
@@ -197,11 +216,11 @@ class QdrantStore:
             vectors[SPARSE] = models.SparseVector(indices=words.indices, values=words.values)
         return vectors
 
-    def _request(self, owner: Owner, name: str, vector: Vector, limit: int) -> models.QueryRequest:
+    def _request(self, where: models.Filter, name: str, vector: Vector, limit: int) -> models.QueryRequest:
         return models.QueryRequest(
             query=vector,
             using=name,
-            filter=current_filter(owner),
+            filter=where,
             limit=limit,
             with_payload=False,
             params=RESCORED if self._quantization is not None and name == DENSE else None,
@@ -214,7 +233,7 @@ class QdrantStore:
         await self._client.upsert(self._collection, points, wait=True)
 
     def _point(self, owner: Owner, entry: Entry) -> models.PointStruct:
-        words = self._encoder.document(entry.memory.content)
+        words = self._encoder.document(index_text(entry.memory))
         sparse = models.SparseVector(indices=words.indices, values=words.values)
         return models.PointStruct(
             id=entry.memory.id,
@@ -225,7 +244,7 @@ class QdrantStore:
     async def _count(self, where: models.Filter | None) -> int:
         return (await self._client.count(self._collection, count_filter=where, exact=True)).count
 
-    async def _scroll(self, owner: Owner, where: models.Filter) -> Memories:
+    async def _scroll(self, owner: Owner, where: models.Filter, *, shared: bool) -> Memories:
         found: Memories = []
         offset: Any = None
         with self._renamed():
@@ -234,7 +253,7 @@ class QdrantStore:
                 records, offset = await self._client.scroll(
                     self._collection, scroll_filter=where, limit=PAGE, offset=offset, with_payload=True
                 )
-                found += _memories(owner, records)
+                found += _memories(owner, records, shared=shared)
                 if offset is None:
                     return found
 
@@ -249,19 +268,59 @@ class QdrantStore:
             raise StoreError(f"{self._where} {_complaint(exc)}") from exc
 
 
-def owner_filter(owner: Owner) -> models.Filter:
-    """The one place where the server learns whose memories are meant."""
-    return models.Filter(must=[models.FieldCondition(key="owner", match=models.MatchValue(value=owner.key))])
+def owner_filter(owner: Owner, *, shared: bool = False) -> models.Filter:
+    """The one place where the server learns whose memories are meant: *owner*'s, and if *shared* everyone's."""
+    return models.Filter(must=[_any_of("owner", owner_keys(owner, shared=shared))])
 
 
-def current_filter(owner: Owner) -> models.Filter:
-    """The memories of *owner* that hold now."""
-    past = models.DatetimeRange(lte=datetime.now(UTC))
-    return models.Filter(must=[owner_filter(owner)], must_not=[models.FieldCondition(key="valid_until", range=past)])
+def search_filters(owner: Owner, query: Query) -> list[models.Filter]:
+    """Of memories, and of turns if they are looked for: those that held at the time and are not for another session only."""
+    begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
+    hidden = [_until("valid_until", query.as_of or datetime.now(UTC)), _of_another_session(query.session)]
+    return [
+        models.Filter(must=[owner_filter(owner, shared=True), _of_types(types), *begun], must_not=hidden)
+        for types in ([MEMORY_TYPES, (TURN,)] if query.turns else [MEMORY_TYPES])
+    ]
 
 
-def _with_ids(owner: Owner, ids: Sequence[str]) -> models.Filter:
-    return models.Filter(must=[owner_filter(owner), models.HasIdCondition(has_id=[*point_ids(ids)])])
+def which_filter(owner: Owner, which: Which) -> models.Filter:
+    session = [] if which.session is None else [_is("session", which.session)]
+    past = [] if which.past else [_until("valid_until", datetime.now(UTC))]
+    return models.Filter(must=[owner_filter(owner, shared=which.shared), _of_types(which.types), *session], must_not=past)
+
+
+def _of_types(types: Sequence[str]) -> models.Filter:
+    """What has no type, or one that we don't know, is a memory."""
+    if not {*MEMORY_TYPES} <= {*types}:
+        return models.Filter(must=[_any_of("type", types)])
+    return models.Filter(must_not=[] if TURN in types else [_is("type", TURN)])
+
+
+def _of_another_session(session: str | None) -> models.Condition:
+    return models.Filter(must=[_is("scope", "session")], must_not=[] if session is None else [_is("session", session)])
+
+
+def _is(field: str, value: str) -> models.Condition:
+    return models.FieldCondition(key=field, match=models.MatchValue(value=value))
+
+
+def _any_of(field: str, values: Sequence[str]) -> models.Condition:
+    return models.FieldCondition(key=field, match=models.MatchAny(any=[*values]))
+
+
+def _until(field: str, time: datetime) -> models.Condition:
+    return models.FieldCondition(key=field, range=models.DatetimeRange(lte=time))
+
+
+def _with_ids(owner: Owner, ids: Sequence[str], *, shared: bool = False) -> models.Filter:
+    return models.Filter(must=[owner_filter(owner, shared=shared), models.HasIdCondition(has_id=[*point_ids(ids)])])
+
+
+def _overwriting(owner: Owner, memory: Memory) -> models.OverwritePayloadOperation:
+    """By filter, not by id: what *owner* doesn't have is not touched, and nobody can have changed that since it was asked."""
+    return models.OverwritePayloadOperation(
+        overwrite_payload=models.SetPayload(payload=to_payload(owner, memory), filter=_with_ids(owner, [memory.id]))
+    )
 
 
 def _owned_by_others(owner: Owner, ids: Sequence[str]) -> models.Filter:
@@ -272,8 +331,8 @@ def _hits(points: Iterable[models.ScoredPoint]) -> list[Hit]:
     return [Hit(str(point.id), point.score) for point in points]
 
 
-def _memories(owner: Owner, records: Iterable[models.Record]) -> list[Memory]:
-    return [to_memory(owner, record.id, record.payload) for record in records]
+def _memories(owner: Owner, records: Iterable[models.Record], *, shared: bool) -> list[Memory]:
+    return [to_memory(owner, record.id, record.payload, shared=shared) for record in records]
 
 
 def _is_not_found(exc: Exception) -> bool:

@@ -1,23 +1,25 @@
 """Searches that were made a moment ago, answered again without a search.
 
 Apps send the same message more than once: a client retries, several agents work on it, an answer is asked for again.
-A write through this process is seen at once; one through another replica after the few seconds that an answer is kept.
+A write through this process is seen at once, one to what a tenant shares by all; one through another replica after the few seconds that an answer is kept.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 from proxy.core.models import Memory, Owner, ScoredMemory
-from proxy.memory.store import Entry, MemoryStore, Pick, Query
+from proxy.memory.store import Entry, MemoryStore, Pick, Query, Which
 
 _OWNERS = 1000
 _SEARCHES = 16
 
-_Key = tuple[str, bool, int, Pick]
+_Key = tuple[Query, bool, int, Pick]
 
 
 class RecentSearches:
@@ -32,7 +34,7 @@ class RecentSearches:
         # A write meanwhile takes this away from the owners: what was found before it is then kept where nobody looks.
         recent = self._recent.setdefault(owner.key, OrderedDict())
         self._recent.move_to_end(owner.key)
-        key = (query.text, query.vector is None, limit, pick)
+        key = (replace(query, vector=None), query.vector is None, limit, pick)
         until, found = recent.get(key, (0.0, []))
         if until <= monotonic():
             found = await self._store.search(owner, query, limit=limit, pick=pick)
@@ -43,31 +45,42 @@ class RecentSearches:
         return found
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
-        try:
+        with self._forgetting(owner):
             await self._store.upsert(owner, entries)
-        finally:
-            self._recent.pop(owner.key, None)
+
+    async def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
+        with self._forgetting(owner):
+            await self._store.revise(owner, memories)
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
-        try:
+        with self._forgetting(owner):
             return await self._store.delete(owner, ids)
-        finally:
-            self._recent.pop(owner.key, None)
 
     async def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
         return await self._store.get(owner, ids)
 
-    async def find(self, owner: Owner, contents: Sequence[str]) -> list[Memory]:
-        return await self._store.find(owner, contents)
+    async def find(self, owner: Owner, contents: Sequence[str], which: Which = Which()) -> list[Memory]:
+        return await self._store.find(owner, contents, which)
 
-    async def list(self, owner: Owner, *, limit: int) -> list[Memory]:
-        return await self._store.list(owner, limit=limit)
+    async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
+        return await self._store.list(owner, which, limit=limit)
 
-    async def count(self, owner: Owner | None) -> int:
-        return await self._store.count(owner)
+    async def count(self, owner: Owner | None, which: Which = Which()) -> int:
+        return await self._store.count(owner, which)
 
     async def touch(self) -> None:
         await self._store.touch()
+
+    @contextmanager
+    def _forgetting(self, owner: Owner) -> Iterator[None]:
+        """Also if the write fails: part of it may have been done."""
+        try:
+            yield
+        finally:
+            if owner == owner.everyone:
+                self._recent.clear()
+            else:
+                self._recent.pop(owner.key, None)
 
 
 def _shorten(kept: OrderedDict[Any, Any], most: int) -> None:

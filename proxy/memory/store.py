@@ -136,6 +136,13 @@ class MemoryStore(Protocol):
         """Raise ``StoreError`` unless the store answers (for health checks and ``doctor``)."""
 
 
+def index_text(memory: Memory) -> str:
+    """The text that *memory* is found by: what its dense vector is made from by the caller, and its sparse one by the store."""
+    if memory.is_turn and memory.speaker:
+        return f"{memory.speaker} ({memory.created_at:%Y-%m-%d}): {memory.content}"
+    return memory.content
+
+
 def digest(content: str) -> str:
     """32 hex digits that are equal for contents which differ only in case, spacing, Unicode form or end stop."""
     folded = " ".join(unicodedata.normalize("NFKC", content).casefold().split()).rstrip(".!")

@@ -27,9 +27,8 @@ OURS = {
 }
 INDEXES = {
     "owner": {"type": "keyword", "is_tenant": True},
-    "digest": {"type": "keyword"},
-    "created_at": {"type": "datetime"},
-    "valid_until": {"type": "datetime"},
+    **dict.fromkeys(("type", "scope", "session", "digest"), {"type": "keyword"}),
+    **dict.fromkeys(("created_at", "valid_from", "valid_until"), {"type": "datetime"}),
 }
 
 
@@ -159,9 +158,11 @@ async def test_every_search_carries_the_owner_and_the_time(fake: FakeQdrant, set
         ("sparse", 5, False),
     ]
     for each in fake.searches:
-        [owned], [past] = each["filter"]["must"], each["filter"]["must_not"]
-        assert owned == {"must": [{"key": "owner", "match": {"value": "default\x1fann"}}]}
+        [owned, memories], [past, elsewhere] = each["filter"]["must"], each["filter"]["must_not"]
+        assert owned == {"must": [{"key": "owner", "match": {"any": ["default\x1fann", "default\x1f"]}}]}
+        assert memories == {"must_not": [{"key": "type", "match": {"value": "turn"}}]}
         assert (past["key"], list(past["range"])) == ("valid_until", ["lte"])
+        assert elsewhere == {"must": [{"key": "scope", "match": {"value": "session"}}], "must_not": []}
 
 
 async def test_what_is_there_is_taken_as_it_is_and_only_missing_indexes_are_made(

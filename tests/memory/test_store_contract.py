@@ -18,7 +18,7 @@ from proxy.core.models import Memory, Owner
 from proxy.errors import StoreError
 from proxy.memory.edge import Bm25Encoder, open_edge
 from proxy.memory.qdrant import QdrantStore
-from proxy.memory.store import Entry, MemoryStore, Query
+from proxy.memory.store import Entry, MemoryStore, Query, Which
 from tests.fakes import Found, Sight, look
 
 DIMENSIONS = 8
@@ -33,7 +33,7 @@ LOOK_ALIKES = [
     Owner("ú1"),
     Owner("u\u03011"),
     Owner("*"),
-    Owner(""),
+    Owner("everyone"),
     Owner("c", tenant="a b"),
     Owner("b c", tenant="a"),
     Owner("a", tenant="b c"),
@@ -105,7 +105,7 @@ async def test_every_field_comes_back_as_it_was_written(store: MemoryStore) -> N
         content='Läuft um 6 Uhr früh 🏃‍♀️, "immer";\n\t東京 \\ <memory> \x7f e\u0301',
         created_at=NOW,
         updated_at=NOW + timedelta(microseconds=1),
-        category="preference",
+        type="preference",
         importance=0.875,
         session="sitzung-ü",
         metadata={"a": [1, 2.5, None, True, {"b": {"c": "d", "": []}}], "big": 2**53 + 1, "neg": -7},
@@ -294,13 +294,15 @@ async def test_delete_removes_what_is_named_and_says_how_many(store: MemoryStore
     assert sorted(contents(await store.list(ANN, limit=10))) == ["memory 1", "memory 3"]
 
 
-async def test_an_expired_memory_is_listed_but_neither_recalled_nor_a_duplicate(store: MemoryStore) -> None:
+async def test_an_expired_memory_is_found_by_its_id_and_where_the_past_is_asked_for(store: MemoryStore) -> None:
     past, future = datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC) + timedelta(hours=1)
     expired = entry("Lives in Oslo", valid_until=past)
     await store.upsert(ANN, [expired])
-    assert await everything(store, ANN, expired) == NOTHING | {
-        "get": ["Lives in Oslo"], "list": ["Lives in Oslo"], "count": 1,
-    }  # fmt: skip
+    assert await everything(store, ANN, expired) == NOTHING | {"get": ["Lives in Oslo"]}
+    also_past = Which(past=True)
+    assert await store.find(ANN, ["Lives in Oslo"], also_past) == [expired.memory]
+    assert await store.list(ANN, also_past, limit=10) == [expired.memory]
+    assert await store.count(ANN, also_past) == await store.count(None) == 1
     await store.upsert(ANN, [Entry(replace(expired.memory, valid_until=future), expired.vector)])
     assert (await everything(store, ANN, expired))["dense"] == ["Lives in Oslo"]
 
