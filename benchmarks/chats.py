@@ -90,5 +90,9 @@ def latest(messages: Sequence[Mapping[str, Any]]) -> str:
 
 def block(items: Sequence[Mapping[str, str]], forget: Sequence[str] = ()) -> str:
     """A memory block as a model writes it."""
+    return f"<memory>{block_body(items, forget)}</memory>"
+
+
+def block_body(items: Sequence[Mapping[str, str]], forget: Sequence[str] = ()) -> str:
     body = {"memories": list(items)} | ({"forget": list(forget)} if forget else {})
-    return f"<memory>{json.dumps(body, ensure_ascii=False)}</memory>"
+    return json.dumps(body, ensure_ascii=False)

@@ -13,10 +13,10 @@ from time import perf_counter
 from benchmarks import wire
 from benchmarks.rows import Effort, Row, value
 from benchmarks.servers import DIMENSIONS, made_up
-from proxy.config import Embedding, Store
+from proxy import config
 from proxy.core.models import Owner
 from proxy.memory.embedding import open_embedder
-from proxy.memory.recall import Recall
+from proxy.memory.recall import Asked, Recall
 from proxy.memory.stores import open_store
 
 MEMORIES = 10_000
@@ -44,11 +44,11 @@ async def _rows(effort: Effort) -> list[Row]:
 @asynccontextmanager
 async def _filled(users: int, memories: int) -> AsyncIterator[Recall]:
     with tempfile.TemporaryDirectory() as folder:
-        async with open_embedder(Embedding()) as embedder, open_store(Store(path=folder), DIMENSIONS) as store:
+        async with open_embedder(config.Embedding()) as embedder, open_store(config.Store(path=folder), DIMENSIONS) as store:
             for i in range(users):
                 await store.upsert(_owner(i), made_up(memories // users, seed=i))
-            found = Recall(store, embedder, limit=5, min_score=0, token_budget=600, deadline_s=10)
-            await found.recall(_owner(0), wire.QUESTION)  # from here on in the cache
+            found = Recall(store, embedder, config.Recall(min_score=0, deadline_ms=10_000))
+            await found.recall(_owner(0), Asked(wire.QUESTION))  # from here on in the cache
             yield found
 
 
@@ -68,7 +68,7 @@ async def _p50_ms(recall: Recall, questions: list[str]) -> float:
 
 async def _ms(recall: Recall, question: str) -> float:
     started = perf_counter()
-    found = await recall.recall(_owner(0), question)
-    if found.trouble or not found.memories:
+    found = await recall.recall(_owner(0), Asked(question))
+    if found.trouble or not found.notes:
         raise RuntimeError(found)
     return (perf_counter() - started) * 1000

@@ -105,6 +105,14 @@ class Spread:
         return f"{self.median:{form}} ({min(self._rounds):{form}} – {max(self._rounds):{form}})"
 
 
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown, as wide as it must be."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+    rule = "|".join("-" * (width + 2) for width in widths)
+    return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
+
+
 def _bar(
     measured: float, meets: Callable[[float, float], bool], sign: str, bar: float | None, unit: str
 ) -> tuple[str, bool | None]:
