@@ -18,6 +18,7 @@ from aiohttp import web
 
 from proxy import logs, resources
 from proxy.config import Config, Extract
+from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, EmbedError, ModelError, NotFound, StoreError, StoreLocked, StoreMismatch
 from proxy.memory.embedder import Embedder
@@ -26,7 +27,7 @@ from proxy.memory.missing import MissingEmbedder, MissingStore
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
 from proxy.memory.recent import RecentSearches
-from proxy.memory.remember import Remember
+from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
 from proxy.memory.store import MemoryStore
 from proxy.memory.stores import open_store
@@ -65,16 +66,10 @@ def make_app(config: Config) -> web.Application:
 async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
     async with AsyncExitStack() as stack:
         embedder, store = await _open_engine(config, stack)
-        recall = Recall(
-            store,
-            embedder,
-            limit=config.recall.limit,
-            min_score=config.recall.min_score,
-            token_budget=config.recall.token_budget,
-            deadline_s=config.recall.deadline_ms / 1000,
-        )
+        redaction = partial(redact, emails=config.extract.redact_emails, phones=config.extract.redact_phones)
+        recall = Recall(store, embedder, config.recall, redact=redaction)
         grace_s = config.listen.grace_s
-        remember = Remember(store, embedder, queue_size=config.limits.remember_queue, grace_s=grace_s)
+        remember = Remember(store, embedder, options=_keeping(config), queue_size=config.limits.remember_queue, grace_s=grace_s)
         yield MemoryServices(
             store,
             embedder,
@@ -88,6 +83,17 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
         )
+
+
+def _keeping(config: Config) -> Keeping:
+    return Keeping(
+        context_days=config.extract.context_days,
+        turn_days=config.recall.turn_days,
+        memories_per_user=config.limits.memories_per_user,
+        turns_per_user=config.limits.turns_per_user,
+        redact_emails=config.extract.redact_emails,
+        redact_phones=config.extract.redact_phones,
+    )
 
 
 async def _open_engine(config: Config, stack: AsyncExitStack) -> tuple[Embedder, MemoryStore]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -108,8 +108,9 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class ScoredMemory:
-    """A memory, how well it fits the query, and how that came about."""
+    """A memory, how well it fits the query, and how that came about. *vector*: its dense vector, if it was read."""
 
     memory: Memory
     score: float
     scores: Scores = field(default_factory=Scores)
+    vector: Sequence[float] = field(default=(), repr=False, compare=False)

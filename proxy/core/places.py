@@ -58,10 +58,10 @@ def turn_of(id_: str) -> str:
     return f"{id_[:19]}{_TURN[0]}-{id_[24:32]}{_TURN[1]}"
 
 
-def neighbours(turn: str) -> list[str]:
-    """The ids that the turns before and after *turn* have, if they are there."""
-    at, said_in = place_of(turn), conversation_of(turn)
-    return [turn_id(said_in, each) for each in (at - 1, at + 1) if 0 <= each <= LAST_PLACE]
+def beside(turn: str, by: int) -> str | None:
+    """The id that the turn *by* places behind *turn* has, if it is there; ``None`` before the first."""
+    at = place_of(turn) + by
+    return turn_id(conversation_of(turn), at) if 0 <= at <= LAST_PLACE else None
 
 
 def _id(conversation: str, at: int, upper: str, lower: str) -> str:

@@ -70,10 +70,19 @@ class ChatRequest:
         options = self.value.get("stream_options")
         return isinstance(options, dict) and options.get("include_usage") is True
 
+    @cached_property
+    def user_messages(self) -> list[int]:
+        """The places of the user's messages."""
+        return [i for i, each in enumerate(self.messages) if each.get("role") == "user"]
+
     @property
     def latest_user(self) -> int | None:
         """The place of the latest user message."""
-        return next((i for i in reversed(range(len(self.messages))) if self.messages[i].get("role") == "user"), None)
+        return self.user_messages[-1] if self.user_messages else None
+
+    def texts_of(self, *roles: str) -> Iterator[str]:
+        """The texts of the messages of these roles, in order."""
+        return (self.text(i) for i, each in enumerate(self.messages) if each.get("role") in roles)
 
     def text(self, index: int) -> str:
         """The text of one message, without its images and the like."""

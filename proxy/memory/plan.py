@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from proxy.config import Extract, Recall
+from proxy.core.blocks import Block
+from proxy.core.echo import Foreign
 from proxy.core.filters import FilterOptions
 from proxy.core.identity import USER_HEADER, IdentityError, Mode, read_owner, read_session
 from proxy.core.models import Owner
 from proxy.core.request import ChatRequest
+from proxy.memory.remember import Said, Spoken
 from proxy.memory.turn import Turn, Turns
+
+_SYSTEM_ROLES = ("system", "developer")
+_TOOL_ROLES = ("tool", "function")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """*body* goes upstream; *answer* says how to read what comes back, ``None``: not at all. *report*: the response headers."""
+    """*body* goes upstream; *answer* says how to read what comes back, ``None``: not at all. *report*: the response headers.
+
+    *shown*, *foreign* and *spoken* go to ``Remember`` with the answer.
+    """
 
     body: bytes
     trace: str
@@ -25,7 +34,24 @@ class Plan:
     session: str | None = None
     answer: FilterOptions | None = None
     shown: Mapping[str, str] = field(default_factory=dict)
+    foreign: Foreign | None = None
+    spoken: Spoken | None = None
     report: Mapping[str, str] = field(default_factory=dict)
+
+    def said(self, blocks: Sequence[Block], reply: Callable[[], str]) -> Said | None:
+        """What is to be remembered of the answer to this request; ``None``: nothing, as it is nobody's."""
+        if self.owner is None:
+            return None
+        return Said(
+            self.owner,
+            self.session,
+            self.trace,
+            blocks,
+            shown=self.shown,
+            model=self.model,
+            foreign=self.foreign,
+            spoken=self.spoken and replace(self.spoken, reply=reply),
+        )
 
 
 class Planner:
@@ -33,7 +59,7 @@ class Planner:
 
     def __init__(self, turns: Turns, recall: Recall, extract: Extract, *, instruction: str, default_user: str) -> None:
         self._turns = turns
-        self._recalls = recall.enabled
+        self._recall = recall
         self._extract = extract
         self._instruction = instruction
         self._default_user = default_user
@@ -51,16 +77,20 @@ class Planner:
             if exc.source == USER_HEADER:
                 raise
             return _untouched(body, trace, request.model, status="degraded; reason=user", reason="user")
-        turn = await self._turns.prepare(owner, request) if mode.recalls and self._recalls else Turn()
+        session = session or request.session
+        recalls = mode.recalls and self._recall.enabled
+        turn = await self._turns.prepare(owner, request, session) if recalls else Turn()
         skipped = self._reason_to_skip(request, mode)
         return Plan(
             body=request.edited(turn.contexts, None if skipped else self._instruction),
             trace=trace,
             model=request.model,
             owner=owner,
-            session=session or request.session,
+            session=session,
             answer=None if skipped else self._filter_options(request),
             shown=turn.ids,
+            foreign=None if skipped else self._foreign(request, turn),
+            spoken=self._spoken(request, mode, skipped),
             report=_report(turn, skipped, trace),
         )
 
@@ -72,6 +102,22 @@ class Planner:
         return request.harm_of_instruction(
             min_output_tokens=self._extract.min_output_tokens, max_choices=self._extract.max_choices
         )
+
+    def _foreign(self, request: ChatRequest, turn: Turn) -> Foreign:
+        return Foreign(
+            own=[self._instruction, *turn.contexts.values()],
+            system=request.texts_of(*_SYSTEM_ROLES),
+            tools=request.texts_of(*_TOOL_ROLES),
+            said=request.texts_of("user"),
+        )
+
+    def _spoken(self, request: ChatRequest, mode: Mode, skipped: str | None) -> Spoken | None:
+        """The user's message, unless it is not to be kept. What wants an answer in a form of its own is an app's, not a person's."""
+        latest = request.latest_user
+        if latest is None or not (self._recall.keep_turns and mode.extracts) or skipped not in (None, "disabled"):
+            return None
+        name = request.messages[latest].get("name")
+        return Spoken(request.text(latest), name if isinstance(name, str) else None)
 
     def _filter_options(self, request: ChatRequest) -> FilterOptions:
         return FilterOptions(

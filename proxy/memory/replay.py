@@ -15,10 +15,14 @@ from proxy.core.models import Owner
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The text put before one user message, and the ids of the memories in it by the short ids that the model saw."""
+    """The *context* put before one user message, and the *ids* of the memories in it by the short ids that the model saw.
+
+    *withdrawn*: ids of what was shown before, and is said in it to hold no longer.
+    """
 
     context: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)
+    withdrawn: frozenset[str] = frozenset()
 
 
 class Replay:

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from proxy.core.context import number, render_context
 from proxy.core.models import Owner
 from proxy.core.request import ChatRequest
-from proxy.memory.recall import Recall, Recalled
+from proxy.memory.recall import Asked, Recall, Recalled
 from proxy.memory.replay import Given, Replay
+from proxy.memory.selection import Present, head
+
+_EARLIER = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """*contexts*: texts by the place of the message that they go before. *ids*: everything shown, by short id.
 
-    *recalled*: the memories shown with the latest message. *trouble*: as in ``Recalled``.
+    *recalled*: what is shown with the latest message. *trouble*: as in ``Recalled``.
     """
 
     contexts: Mapping[int, str] = field(default_factory=dict)
@@ -32,7 +35,7 @@ class Turns:
         self._recall = recall
         self._replay = replay
 
-    async def prepare(self, owner: Owner, request: ChatRequest) -> Turn:
+    async def prepare(self, owner: Owner, request: ChatRequest, session: str) -> Turn:
         """Never raises; see ``Recall.recall``."""
         latest = request.latest_user
         if latest is None:
@@ -40,8 +43,8 @@ class Turns:
         given = self._given_before(owner, request, latest)
         trouble = None
         if latest not in given:
-            found = await self._recall.recall(owner, request.text(latest))
-            given[latest] = _given(found, _last_number(given.values()))
+            found = await self._recall.recall(owner, _asked(request, session, given.values()))
+            given[latest] = _given(found, given.values())
             trouble = found.trouble
             if trouble is None:
                 self._replay.put(owner, request.fingerprints[latest], given[latest])
@@ -56,21 +59,32 @@ class Turns:
         """By place, what messages were given when they were the latest; the latest itself only in the middle of a tool loop."""
         last = len(request.messages) - 1
         given = {}
-        for i, message in enumerate(request.messages[: latest + 1]):
-            if message.get("role") == "user" and i < last:
+        for i in request.user_messages:
+            if i <= latest and i < last:
                 known = self._replay.get(owner, request.fingerprints[i])
                 if known is not None:
                     given[i] = known
         return given
 
 
-def _last_number(given: Iterable[Given]) -> int:
-    """The highest short id so far. Not how many there are: what the replay has forgotten leaves a gap."""
-    return max((int(short_id[1:]) for each in given for short_id in each.ids), default=0)
+def _asked(request: ChatRequest, session: str, given: Iterable[Given]) -> Asked:
+    *earlier, text = [request.text(i) for i in request.user_messages]
+    shown = {memory_id for each in given for memory_id in each.ids.values()}
+    withdrawn = {memory_id for each in given for memory_id in each.withdrawn}
+    present = Present(frozenset(shown - withdrawn), frozenset(map(head, [*earlier, text])), session)
+    return Asked(text, earlier[-_EARLIER:], session, present)
 
 
-def _given(found: Recalled, shown: int) -> Given:
-    if not found.memories:
+def _given(found: Recalled, before: Iterable[Given]) -> Given:
+    known = {memory_id: short_id for each in before for short_id, memory_id in each.ids.items()}
+    if not found.notes and not found.withdrawn:
         return Given()
-    numbered = number(found.memories, shown=shown)
-    return Given(render_context(numbered), {short_id: memory.id for short_id, memory in numbered.items()})
+    numbered = number(found.notes, shown=_last_number(known.values()))
+    withdrawn = sorted(short_id for memory_id, short_id in known.items() if memory_id in found.withdrawn)
+    context = render_context(numbered, known=known, withdrawn=withdrawn)
+    return Given(context, {short_id: note.memory.id for short_id, note in numbered.items()}, found.withdrawn)
+
+
+def _last_number(short_ids: Iterable[str]) -> int:
+    """The highest short id so far. Not how many there are: what the replay has forgotten leaves a gap."""
+    return max((int(each[1:]) for each in short_ids), default=0)

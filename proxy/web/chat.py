@@ -7,15 +7,16 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
 from aiohttp import web
 
-from proxy.core.filters import Filter, choose_filter
+from proxy.core.filters import choose_filter
 from proxy.core.headers import for_upstream
 from proxy.core.identity import IdentityError, Mode, read_mode
+from proxy.core.transcript import Recorded
 from proxy.errors import BadRequest
 from proxy.memory.plan import Plan
-from proxy.memory.remember import Said
 from proxy.web.passthrough import passthrough
 from proxy.web.relay import RelayedResponse, relay
 from proxy.web.services import MEMORY, SERVICES, UPSTREAM_NAME
@@ -36,7 +37,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         raise BadRequest(str(exc), param=exc.source) from exc
     upstream = await _open(request, plan)
     filter_ = choose_filter(upstream.status, upstream.content_type, upstream.headers.get("Content-Encoding", ""), plan.answer)
-    return await _answer(request, plan, upstream, filter_)
+    return await _answer(request, plan, upstream, Recorded(filter_))
 
 
 async def _open(request: web.Request, plan: Plan) -> UpstreamResponse:
@@ -50,12 +51,13 @@ async def _open(request: web.Request, plan: Plan) -> UpstreamResponse:
     return await services.upstreams.open(request.method, destination.url, headers, plan.body)
 
 
-async def _answer(request: web.Request, plan: Plan, upstream: UpstreamResponse, filter_: Filter) -> RelayedResponse:
+async def _answer(request: web.Request, plan: Plan, upstream: UpstreamResponse, filter_: Recorded) -> RelayedResponse:
     memory = request.app[MEMORY]
 
     def keep() -> None:
-        if plan.owner is not None:
-            memory.remember.submit(Said(plan.owner, plan.session, plan.trace, filter_.blocks, plan.shown))
+        said = plan.said(filter_.blocks, filter_.reply)
+        if said is not None and upstream.status == HTTPStatus.OK:
+            memory.remember.submit(said)
 
     report = [(name.encode(), value.encode()) for name, value in plan.report.items()]
     try:

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 from proxy.core.models import Owner
 from proxy.core.places import (
     LAST_PLACE,
+    beside,
     conversation,
     conversation_of,
     has_place,
     is_turn,
     memory_id,
-    neighbours,
+   
     place_of,
     turn_id,
     turn_of,
@@ -50,13 +51,10 @@ def test_conversations_of_other_owners_and_sessions_are_others():
     assert len(names) == 4
 
 
-def test_neighbours_are_the_turns_before_and_after():
-    first, middle, last = (neighbours(turn_id(SAID_IN, at)) for at in (0, 5, LAST_PLACE))
-    assert (first, middle, last) == (
-        [turn_id(SAID_IN, 1)],
-        [turn_id(SAID_IN, 4), turn_id(SAID_IN, 6)],
-        [turn_id(SAID_IN, LAST_PLACE - 1)],
-    )
+def test_turns_stand_beside_each_other():
+    turn = turn_id(SAID_IN, 5)
+    assert (beside(turn, -1), beside(turn, 1)) == (turn_id(SAID_IN, 4), turn_id(SAID_IN, 6))
+    assert (beside(turn_id(SAID_IN, 0), -1), beside(turn_id(SAID_IN, LAST_PLACE), 1)) == (None, None)
 
 
 def test_any_other_uuid_has_no_place():

@@ -1,10 +1,19 @@
-"""Two lists of hits, fused into one."""
+"""The lists of a search, fused into one."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.memory.ranking import rank
+from proxy.core.models import Memory, Owner, ScoredMemory, Scores
+from proxy.core.places import conversation, memory_id, turn_id
+from proxy.memory.ranking import rank, weighed
 from proxy.memory.store import Choice, Hit, Hits
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+TALK, ANOTHER = (conversation(Owner("ann"), each) for each in ("s", "t"))
 
 
 def hits(scores: dict[str, float]) -> list[Hit]:
@@ -22,16 +31,18 @@ def test_the_nearest_comes_first():
     assert ranked({"a": 0.5, "b": 0.9, "c": 0.7}) == ["b", "c", "a"]
 
 
-def test_what_is_too_far_is_left_out_and_the_floor_itself_is_not():
-    assert ranked({"a": 0.9, "b": 0.25, "c": 0.2499}) == ["a", "b"]
-
-
 def test_words_lift_a_memory():
     assert ranked({"a": 0.9, "b": 0.85, "c": 0.3}, {"b": 7.0, "c": 1.0}) == ["b", "a", "c"]
 
 
-def test_words_alone_let_nothing_in():
-    assert ranked({"a": 0.9, "b": 0.1}, {"b": 9.0, "only words": 9.5}) == ["a"]
+def test_nothing_is_found_unless_something_is_near():
+    assert ranked({"a": 0.2499}, {"a": 7.0, "b": 9.0}) == []
+    assert ranked({"a": 0.25, "b": 0.24}) == ["a", "b"]
+
+
+def test_what_is_far_and_shares_few_words_is_left_out():
+    assert ranked({"a": 0.9, "b": 0.2, "c": 0.1999}) == ["a", "b"]
+    assert ranked({"a": 0.9, "b": 0.1, "c": 0.1}, {"a": 10.0, "b": 5.0, "c": 4.9, "d": 1.0}) == ["a", "b", "d"]
 
 
 def test_at_most_so_many_are_found():
@@ -43,25 +54,81 @@ def test_equals_stay_in_the_order_of_the_search():
 
 
 def test_nothing_is_found_in_nothing():
-    assert ranked({}) == ranked({}, {"a": 3.0}) == ranked({"a": 0.2}) == []
+    assert ranked({}) == ranked({}, {"a": 3.0}) == []
 
 
-def test_each_says_how_its_score_came_about():
-    found = rank(Hits(hits({"a": 0.9, "b": 0.5}), hits({"b": 4.0, "x": 2.0})), min_score=0.25, limit=5)
-    assert found == [
-        Choice("a", 0.5, dense=0.9, sparse=None),
-        Choice("b", 0.5, dense=0.5, sparse=4.0),
+def test_a_memory_lifts_the_turn_that_it_was_extracted_from():
+    first, second, third = (turn_id(TALK, at) for at in range(3))
+    extracted, other = memory_id(second, "x"), memory_id(third, "y")
+    found = rank(
+        Hits(hits({extracted: 0.9, other: 0.5}), [], hits({first: 0.8, second: 0.7, third: 0.6}), []), min_score=0.25, limit=9
+    )
+    session = 0.5 * 0.5
+    assert {each.id: each for each in found} == {
+        first: Choice(first, 0.5 + session, Scores(dense=0.8, session=session)),
+        second: Choice(second, pytest.approx(0.5 + session), Scores(dense=0.7, neighbour=0.25, session=session)),
+        third: Choice(third, session, Scores(dense=0.6, session=session)),
+        extracted: Choice(extracted, 0.5 + session, Scores(dense=0.9, session=session)),
+        other: Choice(other, session, Scores(dense=0.5, session=session)),
+    }
+
+
+def test_a_turn_is_found_by_its_memory_alone():
+    turn = turn_id(TALK, 7)
+    extracted = memory_id(turn, "x")
+    found = rank(Hits(hits({extracted: 0.9}), []), min_score=0.25, limit=9)
+    assert [(each.id, each.scores.neighbour) for each in found] == [(extracted, 0.0), (turn, 0.25)]
+
+
+def test_the_best_of_a_conversation_lifts_the_others():
+    here, there, beside = turn_id(TALK, 1), turn_id(ANOTHER, 1), turn_id(ANOTHER, 2)
+    alone = "5f8f4ee4-52d8-4f8e-9d0c-6a1d6b1a54a6"
+    found = rank(Hits([], [], hits({there: 1.0, here: 0.8, alone: 0.8, beside: 0.6}), []), min_score=0.25, limit=9)
+    assert [(each.id, round(each.scores.session, 3), round(each.score, 3)) for each in found] == [
+        (there, 0.25, 0.75),
+        (here, 0.125, 0.375),
+        (alone, 0.0, 0.25),
+        (beside, 0.25, 0.25),
     ]
 
 
-_SCORES = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-1, 1), max_size=8)
+def scored(score: float, **fields: object) -> ScoredMemory:
+    memory = Memory(id=str(score), content="x", created_at=NOW - timedelta(days=400), updated_at=NOW)
+    return ScoredMemory(replace(memory, **fields), score)
+
+
+def test_between_equals_the_more_important_and_then_the_newer_comes_first():
+    old, important, new = scored(1.0), scored(1.0, importance=0.9), scored(1.0, created_at=NOW)
+    assert [each.memory for each in weighed([old, new, important], NOW)] == [new.memory, important.memory, old.memory]
+
+
+def test_a_better_one_comes_first_however_old_it_is():
+    assert [each.memory.id for each in weighed([scored(1.0, created_at=NOW, importance=1.0), scored(1.05)], NOW)] == [
+        "1.05",
+        "1.0",
+    ]
+
+
+def test_what_was_said_again_lately_counts_as_new():
+    again = scored(1.0, last_accessed_at=NOW)
+    assert weighed([again], NOW)[0].scores == Scores(importance=0.01, recency=0.01)
+
+
+def test_what_was_said_a_moment_from_now_is_new():
+    assert weighed([scored(1.0, created_at=NOW + timedelta(days=9))], NOW)[0].scores.recency == 0.01
+
+
+_IDS = st.sampled_from([*"abcd", *(turn_id(TALK, at) for at in range(3)), memory_id(turn_id(TALK, 1), "x")])
+_COSINES = st.dictionaries(_IDS, st.floats(-1, 1), max_size=8).map(hits)
+_WEIGHTS = st.dictionaries(_IDS, st.floats(0, 50), max_size=8).map(hits)
 
 
 @settings(deadline=None)
-@given(_SCORES, _SCORES, st.floats(0, 1), st.integers(1, 5))
-def test_scores_are_from_0_to_1_and_fall(dense: dict[str, float], sparse: dict[str, float], min_score: float, limit: int):
-    found = rank(Hits(hits(dense), hits(sparse)), min_score=min_score, limit=limit)
-    scores = [each.score for each in found]
-    assert scores == sorted(scores, reverse=True)
-    assert all(0 <= score <= 1 for score in scores)
-    assert len(found) == min(limit, sum(score >= min_score for score in dense.values()))
+@given(st.builds(Hits, _COSINES, _WEIGHTS, _COSINES, _WEIGHTS), st.floats(0, 1), st.integers(1, 5))
+def test_scores_are_from_0_to_1_and_fall(lists: Hits, min_score: float, limit: int):
+    found = rank(lists, min_score=min_score, limit=limit)
+    final = weighed([replace(scored(1.0), score=each.score) for each in found], NOW)
+    assert len(found) <= limit
+    assert all(0 <= each.score <= 1 for each in final)
+    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+    assert not found or max(each.score for each in (*lists.dense, *lists.turns_dense)) >= min_score

@@ -1,0 +1,91 @@
+"""What was found, best first → what is shown. Pure functions.
+
+Left out is what the conversation has already: what it was shown before, and turns whose message is among its own.
+Left out is also what says again what is chosen already, so that five phrasings of one thing don't fill the budget;
+and a turn of which a memory is chosen, as the memory says it shorter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import mul
+
+from proxy.core.models import Memory, ScoredMemory
+from proxy.core.places import has_place, turn_of
+
+SAME_MEANING = 0.85
+"""Cosine similarity from which two memories are taken for phrasings of one thing, unless they differ in a number or a negation."""
+
+_TELLING = re.compile(r"\d+(?:[.,:/-]\d+)*|\b(?:no|not|never|without|former|formerly)\b|n't\b", re.IGNORECASE)
+
+
+_HEAD_CHARS = 200
+_REDACTED = "[redacted"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What a conversation has already: *ids* of what it was shown, and how the *texts* of its own user messages begin."""
+
+    ids: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    session: str | None = None
+
+    def has(self, memory: Memory) -> bool:
+        return memory.id in self.ids or (memory.is_turn and self._says(memory))
+
+    def _says(self, turn: Memory) -> bool:
+        # A turn that was stored without its secret is no longer to be found by its text.
+        return head(turn.content) in self.texts or (turn.session == self.session and _REDACTED in head(turn.content))
+
+
+def head(text: str) -> str:
+    """As much of a message as tells it from others; a long one is not stored whole."""
+    return text.strip()[:_HEAD_CHARS]
+
+
+def select_memories(found: Iterable[ScoredMemory], present: Present, *, limit: int) -> list[ScoredMemory]:
+    """At most *limit* memories, no turns."""
+    return _diverse((each for each in found if not each.memory.is_turn and not present.has(each.memory)), [], limit)
+
+
+def select_turns(
+    found: Iterable[ScoredMemory], present: Present, memories: Sequence[ScoredMemory], *, limit: int
+) -> list[ScoredMemory]:
+    """At most *limit* turns that say more than the chosen *memories* and what was shown before."""
+    told = {turn for each in memories for turn in sources(each.memory)}
+    told |= {turn_of(each) for each in present.ids if has_place(each)}
+    new = (each for each in found if each.memory.is_turn and each.memory.id not in told and not present.has(each.memory))
+    return _diverse(new, memories, limit)
+
+
+def sources(memory: Memory) -> set[str]:
+    """The ids of the turns that said *memory*."""
+    return {*memory.turns, *([turn_of(memory.id)] if has_place(memory.id) else [])}
+
+
+def _diverse(found: Iterable[ScoredMemory], others: Sequence[ScoredMemory], limit: int) -> list[ScoredMemory]:
+    chosen: list[ScoredMemory] = []
+    for each in found:
+        if len(chosen) == limit:
+            break
+        if not any(_says_again(each, other) for other in [*others, *chosen]):
+            chosen.append(each)
+    return chosen
+
+
+def _says_again(one: ScoredMemory, other: ScoredMemory) -> bool:
+    if one.memory.content == other.memory.content:
+        return True
+    return _cosine(one, other) >= SAME_MEANING and _telling(one.memory) == _telling(other.memory)
+
+
+def _cosine(one: ScoredMemory, other: ScoredMemory) -> float:
+    return sum(map(mul, one.vector, other.vector)) if one.vector and other.vector else 0.0
+
+
+def _telling(memory: Memory) -> list[str]:
+    """What turns a sentence into another fact while its vector hardly moves."""
+    return sorted(each.lower() for each in _TELLING.findall(memory.content))
