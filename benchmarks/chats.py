@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -67,7 +68,10 @@ async def chats(script: Script | None = None) -> AsyncIterator[Chats]:
                 recall=Recall(deadline_ms=10_000),
                 log=Log(level="error"),
             )
-            async with listening(config) as proxy, AsyncOpenAI(base_url=f"{proxy.address}/v1", api_key="sk-bench") as client:
+            async with (
+                listening(config) as proxy,
+                AsyncOpenAI(base_url=f"{proxy.address}/v1", api_key="sk-bench", max_retries=0) as client,
+            ):
                 yield Chats(Path(folder), model, proxy.application[MEMORY], client)
 
 
@@ -96,3 +100,35 @@ def block(items: Sequence[Mapping[str, str]], forget: Sequence[str] = ()) -> str
 def block_body(items: Sequence[Mapping[str, str]], forget: Sequence[str] = ()) -> str:
     body = {"memories": list(items)} | ({"forget": list(forget)} if forget else {})
     return json.dumps(body, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One of the recalled notes, as the model reads it. *contradicts*: the short ids of the notes that it is marked against."""
+
+    id: str
+    text: str
+    is_turn: bool
+    contradicts: tuple[str, ...]
+
+
+_SHOWN = re.compile(r"^\[(m\d+)\] \((said)?[^)]*\) (.*?)(?: \(contradicts ([m\d, ]+)\))?$", re.MULTILINE)
+
+
+def shown(messages: Sequence[Mapping[str, Any]]) -> list[Shown]:
+    """The notes before the latest message."""
+    notes = latest(messages).rpartition("</recalled_notes>")[0]
+    return [
+        Shown(short_id, text, bool(said), tuple(against.split(", ")) if against else ())
+        for short_id, said, text, against in _SHOWN.findall(notes)
+    ]
+
+
+class Dictated:
+    """A model that answers what the benchmark tells it to: *says* makes the answer of the messages that it was sent."""
+
+    def __init__(self) -> None:
+        self.says: Script = lambda _: "I see."
+
+    def __call__(self, messages: list[Message]) -> str:
+        return self.says(messages)

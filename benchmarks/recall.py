@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def measure(people: Sequence[Person], *, with_facts: bool, report: Report) -> dict[str, Board]:
     """For each way of finding, what it found for every question."""
     boards = {name: Board() for name in ("dense", "bm25", "rrf60", "ours")}
-    async with open_embedder(config.Embedding()) as embedder, _chatting(embedder) as chatting:
+    async with open_embedder(config.Embedding(cache_entries=0)) as embedder, _chatting(embedder) as chatting:
         await _feed(chatting.remember, people, with_facts=with_facts, report=report)
         steps = _counted(report, "asking", sum(len(each.questions) for each in people))
         for person in people:
