@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.core.blocks import Block
+from proxy.core.models import MEMORY_TYPES, TYPE_OF, Scope
 
 MAX_CONTENT_CHARS = 2000
-_CATEGORIES = {
-    "preference": "preference",
-    "emotional": "preference",
-    "context": "context",
-    "contextual": "context",
-}
+_TYPES = {each: each for each in MEMORY_TYPES} | TYPE_OF
 _FENCE = re.compile(r"(?:`{3,}|~{3,})\w*")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 
@@ -33,11 +29,16 @@ _JSON = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something worth remembering; *replaces* is the short id of the memory that it corrects."""
+    """Something worth remembering, of one of ``MEMORY_TYPES``; *replaces* is the short id of the memory that it corrects.
+
+    *importance*: 0 to 1, if the model said. *scope*: never ``global``, what one user said is not for all.
+    """
 
     content: str
-    category: str = "fact"
+    type: str = "semantic"
     replaces: str | None = None
+    importance: float | None = None
+    scope: Scope = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,22 @@ def _item(value: Any) -> Item | None:
     content = value.get("content") or value.get("text")
     if not isinstance(content, str) or not content.strip():
         return None
-    category = value.get("category")
-    replaces = value.get("replaces")
     return Item(
         _clean(content),
-        _CATEGORIES.get(category.strip().lower(), "fact") if isinstance(category, str) else "fact",
-        replaces.strip() if isinstance(replaces, str) and replaces.strip() else None,
+        _TYPES.get((_word(value.get("category")) or _word(value.get("type")) or "").lower(), "semantic"),
+        _word(value.get("replaces")),
+        _share(value.get("importance")),
+        "session" if _word(value.get("scope")) == "session" else "user",
     )
+
+
+def _word(value: Any) -> str | None:
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def _share(value: Any) -> float | None:
+    """A number from 0 to 1, which ``true`` is not."""
+    return float(value) if type(value) in (int, float) and 0 <= value <= 1 else None
 
 
 def _ids(values: Any) -> Iterator[str]:

@@ -45,14 +45,30 @@ class TestWhole:
         assert read(body) == expected
 
     @pytest.mark.parametrize(
-        ("written", "category"),
+        ("written", "type_"),
         [
-            *[("preference", "preference"), (" Preference ", "preference"), ("emotional", "preference")],
-            *[("fact", "fact"), ("episodic", "fact"), ("", "fact"), ("context", "context"), ("CONTEXTUAL", "context")],
+            *[("preference", "preference"), (" Preference ", "preference"), ("fact", "semantic"), ("context", "contextual")],
+            *[("emotional", "emotional"), ("EPISODIC", "episodic"), ("procedural", "procedural"), ("contextual", "contextual")],
+            *[("semantic", "semantic"), ("", "semantic"), ("hobby", "semantic"), ("turn", "semantic")],
         ],
     )
-    def test_categories_are_mapped_and_unknown_ones_are_facts(self, written: str, category: str):
-        assert read(json.dumps([{"content": "x", "category": written}])).items == (Item("x", category),)
+    def test_categories_and_types_are_read_and_unknown_ones_are_facts(self, written: str, type_: str):
+        assert read(json.dumps([{"content": "x", "category": written}])).items == (Item("x", type_),)
+        assert read(json.dumps([{"content": "x", "type": written}])).items == (Item("x", type_),)
+
+    @pytest.mark.parametrize(
+        ("written", "importance"),
+        [
+            *[("1", 1.0), ("0", 0.0), ("0.25", 0.25), ("true", None), ("null", None), ('"0.5"', None)],
+            *[("7", None), ("-1", None), ("NaN", None), ("1e999", None), ("9" * 400, None)],
+        ],
+    )
+    def test_importance_is_a_number_from_0_to_1_or_none(self, written: str, importance: float | None):
+        assert read(f'[{{"content":"x","importance":{written}}}]').items == (Item("x", importance=importance),)
+
+    @pytest.mark.parametrize(("written", "scope"), [("session", "session"), ("user", "user"), ("global", "user"), (5, "user")])
+    def test_one_user_says_nothing_for_all(self, written: object, scope: str):
+        assert read(json.dumps([{"content": "x", "scope": written}])).items == (Item("x", scope=scope),)
 
     def test_contents_have_a_bound(self):
         assert read(json.dumps(["x" * 5000])).items == (Item("x" * MAX_CONTENT_CHARS),)

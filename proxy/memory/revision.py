@@ -1,0 +1,249 @@
+"""What one answer tells, worked into what its owner's memories say already.
+
+Each statement is known (it strengthens the memory that says the same), corrects an old one (which stays in the store as a
+version of the past), contradicts one that nobody corrected (both stay, marked, for a later answer to settle), or is new.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from proxy.core import places
+from proxy.core.items import Item
+from proxy.core.models import Memory
+from proxy.core.poison import reads_as_order
+from proxy.core.restated import Relation, compare
+from proxy.memory.embedder import Embedder, Vector
+from proxy.memory.figures import Figures
+from proxy.memory.keep_turn import Kept
+from proxy.memory.said import Keeping, Said
+from proxy.memory.store import Choice, Entry, Hits, MemoryStore, Query, Which, digest
+from proxy.memory.told import Told
+from proxy.memory.validity import ended, is_over, longer, settled, until
+from proxy.memory.worth import IMPORTANCE_OF
+
+_CANDIDATES = 20
+_MIN_COSINE = 0.25
+"""What is less alike is not even compared; ``core/restated`` has floors of its own."""
+
+_MAX_LINKS = 20
+"""Of the turns that said it, and of the memories that it contradicts, a memory names so many: the latest."""
+
+_EVER = Which(past=True)
+_IDS = uuid.UUID("5f8f4ee4-52d8-4f8e-9d0c-6a1d6b1a54a6")
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A memory, and how a new statement relates to it."""
+
+    memory: Memory
+    relation: Relation
+
+
+class Revision:
+    """That of one answer, given at *at*; *turn* is where the message is kept that it answers."""
+
+    def __init__(
+        self, store: MemoryStore, said: Said, *, at: datetime, turn: Kept | None, options: Keeping, figures: Figures
+    ) -> None:
+        self._store = store
+        self._said = said
+        self._at = at
+        self._turn = turn
+        self._options = options
+        self._figures = figures
+        self._shown = frozenset(said.shown.values())
+        self._named: frozenset[str] = frozenset()  # what the answer may retire
+        self._retiring: set[str] = set()
+        self._met: set[str] = set()  # what it has stored or strengthened
+
+    async def write(self, told: Told, embedder: Embedder) -> None:
+        """Store what is new in *told*, strengthen what isn't, retire what is corrected or forgotten."""
+        self._named = frozenset(each.id for each in await self._current(told.forgotten | told.replaced))
+        self._retiring |= self._named & told.forgotten
+        vectors = await self._vectors_of_new(told, embedder)
+        for key, item in told.items.items():
+            # One by one, so that what restates an earlier item of the same answer is seen too.
+            await self._learn(item, vectors.get(key))
+        await self._retire()
+
+    async def _vectors_of_new(self, told: Told, embedder: Embedder) -> dict[str, Vector]:
+        """By digest, those of the items of which none is stored word for word."""
+        known = {digest(each.content) for each in await self._equal(*told.items.values())}
+        new = {key: item.content for key, item in told.items.items() if key not in known}
+        return dict(zip(new, await embedder.embed_documents(list(new.values())), strict=True)) if new else {}
+
+    async def _learn(self, item: Item, vector: Vector | None) -> None:
+        near = await self._near(item, vector)
+        same = [each.memory for each in near if each.relation is Relation.SAME]
+        if item.replaces is not None and item.replaces in self._named - {each.id for each in same}:
+            self._retiring.add(item.replaces)
+        if same:
+            await self._restate(item, same)
+        elif vector is not None:
+            await self._add(item, vector, [each.memory for each in near if self._is_contradicted(each, item)])
+
+    # What is known.
+
+    async def _near(self, item: Item, vector: Vector | None) -> list[Near]:
+        """The memories that *item* could restate or contradict; without a vector, those that say the same word for word."""
+        if vector is None:
+            return [Near(each, Relation.SAME) for each in await self._equal(item)]
+        query = Query(item.content, vector, session=self._said.conversation, as_of=self._said.at)
+        found = await self._store.search(self._said.owner, query, limit=_CANDIDATES, pick=_alike)
+        return [
+            Near(each.memory, compare(item.content, each.memory.content, each.score))
+            for each in found
+            if self._holds_for(each.memory, item)
+        ]
+
+    async def _equal(self, *items: Item) -> list[Memory]:
+        by_digest = {digest(each.content): each for each in items}
+        found = await self._store.find(self._said.owner, [each.content for each in items], _EVER) if items else []
+        return [each for each in found if not is_over(each, self._at) and self._holds_for(each, by_digest[digest(each.content)])]
+
+    def _holds_for(self, memory: Memory, item: Item) -> bool:
+        """Whether *memory* holds wherever *item* is to hold; what all users share is nobody's to strengthen or correct."""
+        if memory.scope == "session":
+            return item.scope == "session" and memory.session == self._said.conversation
+        return memory.scope == "user"
+
+    def _is_contradicted(self, near: Near, item: Item) -> bool:
+        memory = near.memory
+        return (
+            near.relation is Relation.CONFLICT
+            and memory.scope == item.scope
+            and memory.id not in self._named
+            and memory.id not in self._retiring
+        )
+
+    async def _current(self, ids: Collection[str]) -> list[Memory]:
+        """Those of *ids* that the owner has, and that hold."""
+        found = await self._store.get(self._said.owner, sorted(ids)) if ids else []
+        return [each for each in found if each.scope != "global" and not is_over(each, self._at)]
+
+    # What is said again.
+
+    async def _restate(self, item: Item, same: Sequence[Memory]) -> None:
+        self._figures.restated += 1
+        memory = max(same, key=lambda each: (each.id == item.replaces, each.scope == item.scope))
+        if self._is_news(item, memory, same):
+            self._met.add(memory.id)
+            await self._store.revise(self._said.owner, [self._strengthened(memory, item)])
+
+    def _is_news(self, item: Item, memory: Memory, same: Sequence[Memory]) -> bool:
+        """Whether the user has said it again: a model repeats what it was shown, and a retry what was stored a moment ago."""
+        ids = {each.id for each in same}
+        if ids & (self._met | self._retiring) or (ids & self._shown and memory.id != item.replaces):
+            return False
+        return self._turn is None or not self._turn.again or self._turn.id not in memory.turns
+
+    def _strengthened(self, memory: Memory, item: Item) -> Memory:
+        lasting = memory.valid_until
+        if memory.type == "contextual":
+            lasting = longer(memory, until(self._at, self._options.context_days))
+        return replace(
+            memory,
+            access_count=memory.access_count + 1,
+            last_accessed_at=self._at,
+            importance=max(memory.importance, _importance(item)),
+            turns=tuple(dict.fromkeys([*memory.turns, *self._turns]))[-_MAX_LINKS:],
+            valid_until=lasting,
+        )
+
+    @property
+    def _turns(self) -> tuple[str, ...]:
+        return () if self._turn is None else (self._turn.id,)
+
+    # What is new.
+
+    async def _add(self, item: Item, vector: Vector, contradicted: Sequence[Memory]) -> None:
+        replaced = await self._replaced(item, contradicted)
+        rivals = [] if replaced else contradicted
+        memory = self._memory(item, replaced, rivals)
+        await self._store.upsert(self._said.owner, [Entry(memory, vector)])
+        if rivals:
+            linked = [replace(each, conflicts=(*each.conflicts, memory.id)[-_MAX_LINKS:]) for each in rivals]
+            await self._store.revise(self._said.owner, linked)
+        self._met.add(memory.id)
+        self._figures.stored += 1
+        self._figures.flagged += memory.flagged
+        self._figures.conflicts += bool(rivals)
+
+    async def _replaced(self, item: Item, contradicted: Sequence[Memory]) -> str | None:
+        """The id of the memory that *item* corrects.
+
+        A conversation goes on naming what it was shown, although that has been corrected since: then the correction is meant.
+        """
+        if item.replaces is None or item.replaces in self._named:
+            return item.replaces
+        for each in contradicted:
+            if await self._descends(each, item.replaces):
+                self._retiring.add(each.id)
+                return each.id
+        return None
+
+    async def _descends(self, memory: Memory, ancestor: str) -> bool:
+        """Whether *memory* is a later version of *ancestor*."""
+        for _ in range(_MAX_LINKS):
+            if memory.replaces in (None, ancestor):
+                break
+            earlier = await self._store.get(self._said.owner, [memory.replaces])
+            if not earlier:
+                break
+            memory = earlier[0]
+        return memory.replaces == ancestor
+
+    def _memory(self, item: Item, replaced: str | None, rivals: Sequence[Memory]) -> Memory:
+        return Memory(
+            id=self._id(item),
+            content=item.content,
+            created_at=self._at,
+            updated_at=self._at,
+            type=item.type,
+            importance=_importance(item),
+            scope=item.scope,
+            session=self._said.conversation,
+            valid_until=until(self._at, self._options.context_days) if item.type == "contextual" else None,
+            replaces=replaced,
+            conflicts=tuple(each.id for each in rivals),
+            flagged=reads_as_order(item.content),
+            trace=self._said.trace,
+            model=self._said.model,
+            turns=self._turns,
+        )
+
+    def _id(self, item: Item) -> str:
+        """It follows from the turn or the request, so a retry makes the same."""
+        if self._turn is not None:
+            return places.memory_id(self._turn.id, item.content)
+        return str(uuid.uuid5(_IDS, f"{self._said.owner.key}\x1f{self._said.trace}\x1f{digest(item.content)}"))
+
+    # What no longer holds.
+
+    async def _retire(self) -> None:
+        """End the validity of what is retired, and of the turns that said it: they would bring it back."""
+        gone = await self._current(self._retiring)
+        if not gone:
+            return
+        said_in = {id_ for each in gone for id_ in _turns_of(each)} - self._retiring - set(self._turns)
+        over = [ended(each, self._at) for each in [*gone, *await self._current(said_in)]]
+        await self._store.revise(self._said.owner, [*over, *await settled(self._store, self._said.owner, gone)])
+        self._figures.retired += len(gone)
+
+
+def _alike(hits: Hits) -> list[Choice]:
+    return [Choice(hit.id, hit.score) for hit in hits.dense if hit.score >= _MIN_COSINE]
+
+
+def _importance(item: Item) -> float:
+    return IMPORTANCE_OF[item.type] if item.importance is None else item.importance
+
+
+def _turns_of(memory: Memory) -> tuple[str, ...]:
+    """Those that said it; the first may have been pushed out of ``turns`` by later ones."""
+    return (*memory.turns, places.turn_of(memory.id)) if places.has_place(memory.id) else memory.turns
