@@ -100,7 +100,7 @@ async def look(store: MemoryStore, owner: Owner, query: Query, *, limit: int) ->
 
     def everything(hits: Hits) -> list[Choice]:
         seen.append(hits)
-        return [Choice(each, 0.0) for each in dict.fromkeys(hit.id for hits in _lists(hits) for hit in hits)]
+        return [Choice(id_, 0.0) for id_ in dict.fromkeys(hit.id for each in _lists(hits) for hit in each)]
 
     memories = {each.memory.id: each.memory for each in await store.search(owner, query, limit=limit, pick=everything)}
     return Sight(*([Found(memories[hit.id], hit.score) for hit in hits] for hits in _lists(seen[0])))

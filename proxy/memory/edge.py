@@ -35,6 +35,7 @@ from proxy.errors import StoreError, StoreLocked, StoreMismatch
 from proxy.memory.payload import (
     DENSE,
     SPARSE,
+    by_name,
     check_entries,
     chosen,
     in_order,
@@ -224,13 +225,14 @@ class _Shard:
 
     def _nearest(self, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)
-        filters = search_filters(owner, query)
+        if not vectors:
+            return Hits([], [])
         requests = [
             qdrant_edge.QueryRequest(query=qdrant_edge.Query.Nearest(vector, using=name), filter=where, limit=limit)
-            for where, (name, vector) in product(filters, vectors.items())
+            for where, (name, vector) in product(search_filters(owner, query), vectors.items())
         ]
-        lists = map(_hits, self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests)))
-        return to_hits([{name: next(lists) for name in vectors} for _ in filters])
+        answers = self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests))
+        return to_hits(by_name(vectors, [_hits(points) for points in answers]))
 
     def _query_vectors(self, query: Query) -> dict[str, qdrant_edge.NamedVector]:
         vectors: dict[str, qdrant_edge.NamedVector] = {}
@@ -310,13 +312,16 @@ def owner_filter(owner: Owner, *, shared: bool = False) -> qdrant_edge.Filter:
 
 
 def search_filters(owner: Owner, query: Query) -> list[qdrant_edge.Filter]:
-    """Of memories, and of turns if they are looked for: those that held at the time and are not for another session only."""
+    """Of memories, the shared ones too, and of turns if they are looked for."""
+    memories = _seen_by(owner_filter(owner, shared=True), query, MEMORY_TYPES)
+    return [memories, _seen_by(owner_filter(owner), query, (TURN,))] if query.turns else [memories]
+
+
+def _seen_by(owned: qdrant_edge.Filter, query: Query, types: Sequence[str]) -> qdrant_edge.Filter:
+    """What held at the time that is meant, and is not for another session only."""
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
     hidden = [_until("valid_until", query.as_of or datetime.now(UTC)), _of_another_session(query.session)]
-    return [
-        qdrant_edge.Filter(must=[owner_filter(owner, shared=True), _of_types(types), *begun], must_not=hidden)
-        for types in ([MEMORY_TYPES, (TURN,)] if query.turns else [MEMORY_TYPES])
-    ]
+    return qdrant_edge.Filter(must=[owned, _of_types(types), *begun], must_not=hidden)
 
 
 def which_filter(owner: Owner, which: Which) -> qdrant_edge.Filter:
@@ -361,7 +366,8 @@ def _hits(points: Iterable[qdrant_edge.ScoredPoint]) -> list[Hit]:
 
 
 def _memories(owner: Owner, records: Iterable[qdrant_edge.Record], *, shared: bool) -> list[Memory]:
-    return [to_memory(owner, record.id, record.payload, shared=shared) for record in records]
+    owners = owner_keys(owner, shared=shared)
+    return [to_memory(owners, record.id, record.payload) for record in records]
 
 
 def _shard_config(dimensions: int) -> qdrant_edge.EdgeConfig:

@@ -8,7 +8,7 @@ What is ``None``, empty or as for most is left out: small payloads are decoded f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -54,13 +54,13 @@ def to_payload(owner: Owner, memory: Memory) -> dict[str, Any]:
 
 
 def owner_keys(owner: Owner, *, shared: bool) -> list[str]:
-    """Under which a point may be *owner*'s; *shared*: or everyone's."""
+    """What ``owner`` may be in a point that *owner* sees: its own key, and if *shared* everyone's."""
     return [owner.key, owner.everyone.key] if shared else [owner.key]
 
 
-def to_memory(owner: Owner, point_id: object, payload: Mapping[str, Any] | None, *, shared: bool) -> Memory:
-    """The memory in a point that was found for *owner*. ``StoreError`` if the point is another owner's, or no memory."""
-    if payload is None or payload.get("owner") not in owner_keys(owner, shared=shared):
+def to_memory(owners: Sequence[str], point_id: object, payload: Mapping[str, Any] | None) -> Memory:
+    """The memory in a point that was found for one of the keys *owners*. ``StoreError`` if it is another's, or no memory."""
+    if payload is None or payload.get("owner") not in owners:
         raise StoreError(f"point {point_id} came back for an owner that it does not belong to")
     try:
         return _read(str(point_id), payload)
@@ -123,6 +123,11 @@ def chosen(choices: Sequence[Choice], memories: Iterable[Memory]) -> list[Scored
     """*memories* with the scores of their *choices*, in their order; one that has just been deleted is left out."""
     by_id = {memory.id: memory for memory in memories}
     return [ScoredMemory(by_id[each.id], each.score, each.scores) for each in choices if each.id in by_id]
+
+
+def by_name(names: Collection[str], lists: Sequence[list[Hit]]) -> list[dict[str, list[Hit]]]:
+    """*lists*, which are one of each of *names* for the first filter, then for the second, and so on. ``ValueError`` if one is missing."""
+    return [dict(zip(names, lists[at : at + len(names)], strict=True)) for at in range(0, len(lists), len(names))]
 
 
 def to_hits(lists: Sequence[Mapping[str, list[Hit]]]) -> Hits:

@@ -27,6 +27,7 @@ from proxy.errors import StoreError, StoreMismatch
 from proxy.memory.payload import (
     DENSE,
     SPARSE,
+    by_name,
     check_entries,
     chosen,
     in_order,
@@ -116,11 +117,11 @@ class QdrantStore:
         if not vectors:
             return Hits([], [])
         await self._ensure_once()
-        filters = search_filters(owner, query)
-        requests = [self._request(where, *each, limit) for where, each in product(filters, vectors.items())]
-        responses = await self._client.query_batch_points(self._collection, requests)
-        lists = iter([_hits(response.points) for response in responses])
-        return to_hits([{name: next(lists) for name in vectors} for _ in filters])
+        asked = product(search_filters(owner, query), vectors.items())
+        requests = [self._request(where, name, vector, limit) for where, (name, vector) in asked]
+        answers = await self._client.query_batch_points(self._collection, requests)
+        own, shared, *turns = by_name(vectors, [_hits(answer.points) for answer in answers])
+        return to_hits([{name: _best(limit, own[name] + shared[name]) for name in vectors}, *turns])
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         check_entries(entries, self._dimensions)
@@ -274,13 +275,20 @@ def owner_filter(owner: Owner, *, shared: bool = False) -> models.Filter:
 
 
 def search_filters(owner: Owner, query: Query) -> list[models.Filter]:
-    """Of memories, and of turns if they are looked for: those that held at the time and are not for another session only."""
+    """Of *owner*'s memories, of shared ones, and of turns if they are looked for.
+
+    Two for memories: owners' graphs are not connected, so a search of two owners would stay in the first that it enters.
+    """
+    own, shared = owner_filter(owner), owner_filter(owner.everyone)
+    memories = [_seen_by(own, query, MEMORY_TYPES), _seen_by(shared, query, MEMORY_TYPES)]
+    return [*memories, _seen_by(own, query, (TURN,))] if query.turns else memories
+
+
+def _seen_by(owned: models.Filter, query: Query, types: Sequence[str]) -> models.Filter:
+    """What held at the time that is meant, and is not for another session only."""
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
     hidden = [_until("valid_until", query.as_of or datetime.now(UTC)), _of_another_session(query.session)]
-    return [
-        models.Filter(must=[owner_filter(owner, shared=True), _of_types(types), *begun], must_not=hidden)
-        for types in ([MEMORY_TYPES, (TURN,)] if query.turns else [MEMORY_TYPES])
-    ]
+    return models.Filter(must=[owned, _of_types(types), *begun], must_not=hidden)
 
 
 def which_filter(owner: Owner, which: Which) -> models.Filter:
@@ -327,12 +335,18 @@ def _owned_by_others(owner: Owner, ids: Sequence[str]) -> models.Filter:
     return models.Filter(must=[models.HasIdCondition(has_id=[*ids])], must_not=[owner_filter(owner)])
 
 
+def _best(limit: int, hits: Iterable[Hit]) -> list[Hit]:
+    """Each once: everyone's own search finds all twice."""
+    return sorted(dict.fromkeys(hits), key=lambda hit: hit.score, reverse=True)[:limit]
+
+
 def _hits(points: Iterable[models.ScoredPoint]) -> list[Hit]:
     return [Hit(str(point.id), point.score) for point in points]
 
 
 def _memories(owner: Owner, records: Iterable[models.Record], *, shared: bool) -> list[Memory]:
-    return [to_memory(owner, record.id, record.payload, shared=shared) for record in records]
+    owners = owner_keys(owner, shared=shared)
+    return [to_memory(owners, record.id, record.payload) for record in records]
 
 
 def _is_not_found(exc: Exception) -> bool:

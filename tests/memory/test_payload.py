@@ -32,7 +32,7 @@ def test_what_is_not_set_is_left_out() -> None:
 
 def test_an_empty_session_is_not_the_same_as_none() -> None:
     memory = replace(BARE, session="")
-    assert to_memory(ANN, BARE.id, to_payload(ANN, memory), shared=False) == memory
+    assert to_memory([ANN.key], BARE.id, to_payload(ANN, memory)) == memory
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_an_empty_session_is_not_the_same_as_none() -> None:
 )
 def test_a_point_of_another_owner_is_never_read(payload: dict[str, object] | None) -> None:
     with pytest.raises(StoreError, match="does not belong to"):
-        to_memory(ANN, BARE.id, payload, shared=True)
+        to_memory([ANN.key, ANN.everyone.key], BARE.id, payload)
 
 
 @pytest.mark.parametrize("fault", [{"created_at": "yesterday"}, {"created_at": None}, {"valid_until": 7}])
 def test_a_point_that_is_no_memory_is_a_store_error(fault: dict[str, object]) -> None:
     with pytest.raises(StoreError, match="is not a memory"):
-        to_memory(ANN, BARE.id, to_payload(ANN, BARE) | fault, shared=False)
+        to_memory([ANN.key], BARE.id, to_payload(ANN, BARE) | fault)

@@ -5,42 +5,47 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from proxy import config
-from proxy.core.models import Owner
+from proxy.core.models import Memory, Owner
 from proxy.errors import StoreError, StoreMismatch
 from proxy.memory.edge import Bm25Encoder
 from proxy.memory.qdrant import QdrantStore, open_qdrant
-from proxy.memory.store import Query
+from proxy.memory.store import Hit, Hits, Query
 from tests.fakes import Sight, look
 
 ANN = Owner("ann")
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = "s3kret"
+TURN = {"key": "type", "match": {"value": "turn"}}
 OURS = {
     "vectors": {"dense": {"size": 8, "distance": "Cosine"}},
     "sparse_vectors": {"sparse": {"modifier": "idf"}},
 }
 INDEXES = {
     "owner": {"type": "keyword", "is_tenant": True},
-    **dict.fromkeys(("type", "scope", "session", "digest"), {"type": "keyword"}),
-    **dict.fromkeys(("created_at", "valid_from", "valid_until"), {"type": "datetime"}),
+    **{field: {"type": "keyword"} for field in ("type", "scope", "session", "digest")},
+    **{field: {"type": "datetime"} for field in ("created_at", "valid_from", "valid_until")},
 }
 
 
 class FakeQdrant:
-    """The collection calls of a server, and one answer to every search; keeps what it was sent."""
+    """The collection calls of a server, and what it *found* for the first searches of a batch; keeps what it was sent."""
 
     def __init__(self) -> None:
         self.params: dict[str, Any] | None = None
         self.schema: dict[str, Any] = {}
         self.created: list[dict[str, Any]] = []
         self.searches: list[dict[str, Any]] = []
-        self.found: Any = [{"points": []}, {"points": []}]
+        self.found: Any = []
+        self.revisions: list[list[dict[str, Any]]] = []
         self.keys: set[str | None] = set()
         self.hides_once = False
 
@@ -52,6 +57,7 @@ class FakeQdrant:
         app.router.add_put("/collections/memories/index", self._create_index)
         app.router.add_post("/collections/memories/points/query/batch", self._search)
         app.router.add_post("/collections/memories/points", self._retrieve)
+        app.router.add_post("/collections/memories/points/batch", self._revise)
         return app
 
     async def _exists(self, request: web.Request) -> web.Response:
@@ -91,12 +97,18 @@ class FakeQdrant:
     async def _search(self, request: web.Request) -> web.Response:
         if self.params is None:
             return refusal(404, "Not found: Collection `memories` doesn't exist!")
-        self.searches += (await request.json())["searches"]
-        return answer(self.found)
+        asked = (await request.json())["searches"]
+        self.searches += asked
+        return answer(None if self.found is None else self.found + [{"points": []}] * (len(asked) - len(self.found)))
 
     async def _retrieve(self, request: web.Request) -> web.Response:
         wanted = (await request.json())["ids"]
         return answer([point for found in self.found for point in found["points"] if str(point["id"]) in wanted])
+
+    async def _revise(self, request: web.Request) -> web.Response:
+        assert request.query["wait"] == "true"
+        self.revisions.append((await request.json())["operations"])
+        return answer([{"operation_id": 1, "status": "completed"} for _ in self.revisions[-1]])
 
 
 def answer(result: Any) -> web.Response:
@@ -147,22 +159,59 @@ async def test_quantised_vectors_choose_and_the_original_ones_decide(
     async with opened(replace(settings, quantization=quantization)) as store:
         await search(store)
     assert fake.created[0]["quantization_config"] == expected
-    assert [each.get("params") for each in fake.searches] == [{"quantization": {"rescore": True, "oversampling": 2.0}}, None]
+    assert [each.get("params") for each in fake.searches] == [{"quantization": {"rescore": True, "oversampling": 2.0}}, None] * 2
 
 
-async def test_every_search_carries_the_owner_and_the_time(fake: FakeQdrant, settings: config.Store) -> None:
+async def test_every_search_is_of_one_owner_and_of_what_may_be_seen_now(fake: FakeQdrant, settings: config.Store) -> None:
     async with opened(settings) as store:
-        assert await search(store) == Sight([], [])
-    assert [(each["using"], each["limit"], each["with_payload"]) for each in fake.searches] == [
-        ("dense", 5, False),
-        ("sparse", 5, False),
+        assert await look(store, ANN, Query("oboe", [1.0] * 8, session="s", turns=True), limit=5) == Sight([], [])
+    memories, turns = {"must_not": [TURN]}, {"must": [{"key": "type", "match": {"any": ["turn"]}}]}
+    assert [(_owner(each), each["filter"]["must"][1], each["using"]) for each in fake.searches] == [
+        ("default\x1fann", memories, "dense"),
+        ("default\x1fann", memories, "sparse"),
+        ("default\x1f", memories, "dense"),
+        ("default\x1f", memories, "sparse"),
+        ("default\x1fann", turns, "dense"),
+        ("default\x1fann", turns, "sparse"),
     ]
     for each in fake.searches:
-        [owned, memories], [past, elsewhere] = each["filter"]["must"], each["filter"]["must_not"]
-        assert owned == {"must": [{"key": "owner", "match": {"any": ["default\x1fann", "default\x1f"]}}]}
-        assert memories == {"must_not": [{"key": "type", "match": {"value": "turn"}}]}
+        assert (each["limit"], each["with_payload"]) == (5, False)
+        past, elsewhere = each["filter"]["must_not"]
         assert (past["key"], list(past["range"])) == ("valid_until", ["lte"])
-        assert elsewhere == {"must": [{"key": "scope", "match": {"value": "session"}}], "must_not": []}
+        assert elsewhere == {
+            "must": [{"key": "scope", "match": {"value": "session"}}],
+            "must_not": [{"key": "session", "match": {"value": "s"}}],
+        }
+
+
+def _owner(search: dict[str, Any]) -> str:
+    """Whose points a search is of, and of nobody else's."""
+    [condition] = search["filter"]["must"][0]["must"]
+    [owner] = condition["match"]["any"]
+    assert condition["key"] == "owner"
+    return str(owner)
+
+
+async def test_what_is_shared_stands_among_the_own_by_its_score(fake: FakeQdrant, settings: config.Store) -> None:
+    fake.found = [
+        {"points": [{"id": n, "version": 1, "score": score} for n, score in found]}
+        for found in ([(1, 0.9), (2, 0.5)], [], [(3, 0.7)], [(4, 3.0)])
+    ]
+    seen: list[Hits] = []
+    async with opened(settings) as store:
+        await store.search(ANN, Query("oboe", [1.0] * 8), limit=2, pick=lambda hits: seen.append(hits) or [])
+    assert seen == [Hits(dense=[Hit("1", 0.9), Hit("3", 0.7)], sparse=[Hit("4", 3.0)])]
+
+
+async def test_a_revision_names_the_owner_beside_the_id(fake: FakeQdrant, settings: config.Store) -> None:
+    memory = Memory(str(UUID(int=1)), "Likes tea", NOW, NOW)
+    async with opened(settings) as store:
+        await store.revise(ANN, [memory])
+    [[revision]] = fake.revisions
+    assert revision["overwrite_payload"]["payload"]["content"] == "Likes tea"
+    assert revision["overwrite_payload"]["filter"] == {
+        "must": [{"must": [{"key": "owner", "match": {"any": ["default\x1fann"]}}]}, {"has_id": [memory.id]}]
+    }
 
 
 async def test_what_is_there_is_taken_as_it_is_and_only_missing_indexes_are_made(
@@ -299,7 +348,7 @@ async def test_an_answer_without_its_result_is_a_store_error(fake: FakeQdrant, s
 
 async def test_a_point_of_another_owner_in_the_answer_is_refused(fake: FakeQdrant, settings: config.Store) -> None:
     stray = {"id": 1, "version": 1, "score": 1.0, "payload": {"owner": "default\x1fben", "content": "Ben's"}}
-    fake.found = [{"points": [stray]}, {"points": []}]
+    fake.found = [{"points": [stray]}]
     async with opened(settings) as store:
         with pytest.raises(StoreError, match="point 1 came back for an owner that it does not belong to"):
             await search(store)
