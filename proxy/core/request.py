@@ -80,9 +80,9 @@ class ChatRequest:
         """The place of the latest user message."""
         return self.user_messages[-1] if self.user_messages else None
 
-    def texts_of(self, *roles: str) -> Iterator[str]:
+    def texts_of(self, *roles: str) -> list[str]:
         """The texts of the messages of these roles, in order."""
-        return (self.text(i) for i, each in enumerate(self.messages) if each.get("role") in roles)
+        return [self.text(i) for i, each in enumerate(self.messages) if each.get("role") in roles]
 
     def text(self, index: int) -> str:
         """The text of one message, without its images and the like."""

@@ -105,7 +105,8 @@ class Planner:
 
     def _foreign(self, request: ChatRequest, turn: Turn) -> Foreign:
         return Foreign(
-            own=[self._instruction, *turn.contexts.values()],
+            instruction=self._instruction,
+            recalled=tuple(turn.contexts.values()),
             system=request.texts_of(*_SYSTEM_ROLES),
             tools=request.texts_of(*_TOOL_ROLES),
             said=request.texts_of("user"),

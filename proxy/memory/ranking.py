@@ -40,7 +40,7 @@ def rank(hits: Hits, *, min_score: float, limit: int) -> list[Choice]:
     if nearest < min_score:
         return []
     memories, turns = _fused(hits.dense, hits.sparse), _fused(hits.turns_dense, hits.turns_sparse)
-    lifted = _with_conversations(memories | _with_memories(turns, memories))
+    lifted = _with_conversations({**memories, **_with_memories(turns, memories)})
     return sorted(lifted, key=lambda each: each.score, reverse=True)[:limit]
 
 
@@ -71,7 +71,7 @@ def _scaled(hits: Sequence[Hit]) -> dict[str, float]:
 def _with_memories(turns: Mapping[str, Choice], memories: Mapping[str, Choice]) -> dict[str, Choice]:
     """*turns*, and those of which only a memory was found, each lifted by the best of its memories."""
     best = _best((turn_of(each), choice.score) for each, choice in memories.items() if has_place(each))
-    found = turns | {turn: Choice(turn, 0.0) for turn in best if turn not in turns}
+    found = {**{turn: Choice(turn, 0.0) for turn in best}, **turns}
     return {turn: _lifted(choice, neighbour=MEMORY_WEIGHT * best.get(turn, 0.0)) for turn, choice in found.items()}
 
 

@@ -68,7 +68,7 @@ class Turns:
 
 
 def _asked(request: ChatRequest, session: str, given: Iterable[Given]) -> Asked:
-    *earlier, text = [request.text(i) for i in request.user_messages]
+    *earlier, text = request.texts_of("user")
     shown = {memory_id for each in given for memory_id in each.ids.values()}
     withdrawn = {memory_id for each in given for memory_id in each.withdrawn}
     present = Present(frozenset(shown - withdrawn), frozenset(map(head, [*earlier, text])), session)

@@ -39,7 +39,7 @@ class Planning:
 
     async def plan(self, data: bytes | None = None, mode: Mode = Mode.FULL, **headers: str) -> Plan:
         named = {f"X-Memory-{name}": value for name, value in {"User": self.owner.user, **headers}.items()}
-        turns = Turns(Recall(self._edge, self.embedder, limit=5, min_score=0.25, token_budget=600, deadline_s=30), Replay())
+        turns = Turns(Recall(self._edge, self.embedder, replace(self.recall, deadline_ms=30_000)), Replay())
         planner = Planner(turns, self.recall, self.extract, instruction="Remember.", default_user="default")
         return await planner.plan(CIMultiDict(named), mode, data or body())
 

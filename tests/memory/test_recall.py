@@ -3,10 +3,12 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from proxy import config
 from proxy.config import Embedding, Store
 from proxy.core.context import estimate_tokens
 from proxy.core.models import Memory, Owner, ScoredMemory
@@ -14,13 +16,13 @@ from proxy.errors import EmbedError, StoreError
 from proxy.memory.embedder import Embedder
 from proxy.memory.embedding import open_embedder
 from proxy.memory.missing import MissingStore
-from proxy.memory.recall import Recall, Recalled
+from proxy.memory.recall import Asked, Recall, Recalled
 from proxy.memory.store import Entry, MemoryStore
 from proxy.memory.stores import open_store
 from tests.fakes import FixedStore, word_vector
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-HANG_S = 60.0
+HANG_MS = 60_000
 
 
 def memory(content: str) -> Memory:
@@ -31,15 +33,14 @@ async def remember(store: MemoryStore, owner: Owner, *contents: str) -> None:
     await store.upsert(owner, [Entry(memory(each), word_vector(each)) for each in contents])
 
 
-def recalling(store: MemoryStore, embedder: Embedder, **changed: float) -> Recall:
-    options = {"limit": 5, "min_score": 0.25, "token_budget": 600, "deadline_s": HANG_S} | changed
-    return Recall(store, embedder, **options)  # type: ignore[arg-type]
+def recalling(store: MemoryStore, embedder: Embedder, **changed: Any) -> Recall:
+    return Recall(store, embedder, config.Recall(**{"deadline_ms": HANG_MS, **changed}))
 
 
 async def contents(recall: Recall, owner: Owner, query_text: str) -> list[str]:
-    found = await recall.recall(owner, query_text)
+    found = await recall.recall(owner, Asked(query_text))
     assert found.trouble is None
-    return [each.content for each in found.memories]
+    return [each.memory.content for each in found.notes]
 
 
 async def test_what_matters_is_found_best_first(edge, embedder, ann):
@@ -57,9 +58,10 @@ async def test_nobody_is_told_what_another_said(edge, embedder, ann, ben):
     assert await contents(recalling(edge, embedder), Owner(ann.user.upper()), "tea") == []
 
 
-async def test_what_is_below_the_floor_is_not_found(edge, embedder, ann):
+async def test_below_the_floor_nothing_is_found(edge, embedder, ann):
     await remember(edge, ann, "Likes green tea", "tea one two three four five six seven eight")
-    assert await contents(recalling(edge, embedder, min_score=0.5), ann, "tea") == ["Likes green tea"]
+    assert await contents(recalling(edge, embedder, min_score=0.6), ann, "tea") == []
+    assert (await contents(recalling(edge, embedder, min_score=0.5), ann, "tea"))[0] == "Likes green tea"
 
 
 async def test_at_most_limit_are_found(edge, embedder, ann):
@@ -76,7 +78,7 @@ async def test_what_is_found_fits_into_the_token_budget(edge, embedder, ann):
 
 @pytest.mark.parametrize("query_text", ["", " \n\t", "\u00a0"])
 async def test_a_blank_text_is_not_searched_for(edge, embedder, ann, query_text: str):
-    assert await recalling(edge, embedder).recall(ann, query_text) == Recalled([])
+    assert await recalling(edge, embedder).recall(ann, Asked(query_text)) == Recalled()
     assert embedder.queries == []
 
 
@@ -94,28 +96,29 @@ async def test_any_text_can_be_searched_for(edge, embedder, ann, query_text: str
 
 async def test_a_failing_embedder_finds_nothing_and_says_so(edge, embedder, ann, log):
     embedder.failure = EmbedError("no model")
-    assert await recalling(edge, embedder).recall(ann, "tea") == Recalled([], "embedder")
+    assert await recalling(edge, embedder).recall(ann, Asked("tea")) == Recalled(trouble="embedder")
     assert log == [
         {"event": "going upstream without memories", "reason": "embedder", "why": "no model", "log_level": "warning"},
     ]
 
 
 async def test_a_failing_store_finds_nothing_and_says_so(embedder, ann, log):
-    assert await recalling(MissingStore("disk full"), embedder).recall(ann, "tea") == Recalled([], "store")
+    assert await recalling(MissingStore("disk full"), embedder).recall(ann, Asked("tea")) == Recalled(trouble="store")
     assert log == [{"event": "going upstream without memories", "reason": "store", "why": "disk full", "log_level": "warning"}]
 
 
 async def test_a_late_search_finds_nothing_and_says_so(edge, embedder, ann, log):
     embedder.gate.clear()
-    assert await recalling(edge, embedder, deadline_s=0.01).recall(ann, "tea") == Recalled([], "deadline")
+    assert await recalling(edge, embedder, deadline_ms=10).recall(ann, Asked("tea")) == Recalled(trouble="deadline")
     assert [line["reason"] for line in log] == ["deadline"]
 
 
 async def test_who_is_cancelled_stops_searching(edge, embedder, ann):
     embedder.gate.clear()
-    task = asyncio.get_running_loop().create_task(recalling(edge, embedder).recall(ann, "tea"))
-    await asyncio.sleep(0)
-    assert embedder.queries == ["tea"]
+    task = asyncio.get_running_loop().create_task(recalling(edge, embedder).recall(ann, Asked("tea")))
+    async with asyncio.timeout(HANG_MS / 1000):
+        while not embedder.queries:
+            await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -127,7 +130,7 @@ async def test_a_store_that_breaks_its_word_about_owners_is_not_believed(embedde
             raise StoreError("point 1 came back for an owner that it does not belong to")
 
     store = Leaking({})
-    assert await recalling(store, embedder).recall(ann, "secret") == Recalled([], "store")
+    assert await recalling(store, embedder).recall(ann, Asked("secret")) == Recalled(trouble="store")
 
 
 async def test_with_the_real_model_meaning_counts(model_dir, tmp_path, ann):

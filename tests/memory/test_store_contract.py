@@ -14,7 +14,8 @@ import pytest
 from qdrant_client import AsyncQdrantClient
 
 from proxy import config
-from proxy.core.models import Memory, Owner
+from proxy.core import places
+from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner
 from proxy.errors import StoreError
 from proxy.memory.edge import Bm25Encoder, open_edge
 from proxy.memory.qdrant import QdrantStore
@@ -97,6 +98,13 @@ async def everything(store: MemoryStore, owner: Owner, written: Entry) -> dict[s
 
 
 NOTHING = {"dense": [], "sparse": [], "get": [], "find": [], "list": [], "count": 0}
+ALL = Which((*MEMORY_TYPES, TURN), past=True)
+
+
+async def seen(store: MemoryStore, owner: Owner, text: str, **query: object) -> list[str]:
+    """What *owner* finds by the words of *text*: memories, then turns."""
+    sight = await look(store, owner, Query(text, None, **query), limit=100)  # type: ignore[arg-type]
+    return [*sorted(contents(sight.sparse)), *sorted(contents(sight.turns_sparse))]
 
 
 async def test_every_field_comes_back_as_it_was_written(store: MemoryStore) -> None:
@@ -107,18 +115,28 @@ async def test_every_field_comes_back_as_it_was_written(store: MemoryStore) -> N
         updated_at=NOW + timedelta(microseconds=1),
         type="preference",
         importance=0.875,
+        scope="session",
         session="sitzung-ü",
         metadata={"a": [1, 2.5, None, True, {"b": {"c": "d", "": []}}], "big": 2**53 + 1, "neg": -7},
+        valid_from=NOW - timedelta(days=1),
         valid_until=NOW.replace(year=2999),
+        replaces=str(uuid4()),
+        conflicts=(str(uuid4()), str(uuid4())),
         access_count=3,
         last_accessed_at=NOW + timedelta(days=1, microseconds=999),
+        flagged=True,
         source="api",
+        trace=uuid4().hex,
+        model="scripted/1",
+        turns=(str(uuid4()),),
+        speaker="Jörg",
+        reply="Gern! 🏃‍♀️",
     )
     bare = memory("Only what must be")
     await store.upsert(ANN, [Entry(written, vector(1)), Entry(bare, vector(2))])
     assert await store.get(ANN, [written.id, bare.id]) == [written, bare]
     assert await store.find(ANN, [written.content]) == [written]
-    hits = await look(store, ANN, Query(written.content, vector(1)), limit=1)
+    hits = await look(store, ANN, Query(written.content, vector(1), session=written.session), limit=1)
     assert [hit.memory for hit in (*hits.dense, *hits.sparse)] == [written, written]
 
 
@@ -305,6 +323,216 @@ async def test_an_expired_memory_is_found_by_its_id_and_where_the_past_is_asked_
     assert await store.count(ANN, also_past) == await store.count(None) == 1
     await store.upsert(ANN, [Entry(replace(expired.memory, valid_until=future), expired.vector)])
     assert (await everything(store, ANN, expired))["dense"] == ["Lives in Oslo"]
+
+
+@pytest.mark.parametrize("type_", [*MEMORY_TYPES, "of another kind"])
+async def test_turns_are_lists_of_their_own_and_only_if_asked_for(store: MemoryStore, type_: str) -> None:
+    memory_, turn = entry("Likes oolong tea", seed=1, type=type_), entry("I like oolong tea", seed=2, type=TURN)
+    await store.upsert(ANN, [memory_, turn])
+    without = await look(store, ANN, Query("oolong", vector()), limit=5)
+    assert [contents(hits) for hits in (without.dense, without.sparse)] == [["Likes oolong tea"]] * 2
+    assert (without.turns_dense, without.turns_sparse) == ([], [])
+    both = await look(store, ANN, Query("oolong", vector(), turns=True), limit=5)
+    assert (both.dense, contents(both.sparse)) == (without.dense, ["Likes oolong tea"])
+    assert [contents(hits) for hits in (both.turns_dense, both.turns_sparse)] == [["I like oolong tea"]] * 2
+
+
+async def test_a_limit_holds_for_turns_and_memories_each(store: MemoryStore) -> None:
+    await store.upsert(ANN, [entry(f"tea number {n}", seed=n, type=TURN if n % 2 else "semantic") for n in range(10)])
+    sight = await look(store, ANN, Query("tea", vector(), turns=True), limit=3)
+    assert [len(hits) for hits in (sight.dense, sight.sparse, sight.turns_dense, sight.turns_sparse)] == [3, 3, 3, 3]
+
+
+async def test_a_turn_is_found_by_who_said_it_and_when(store: MemoryStore) -> None:
+    turns = [entry("Bought a kayak", type=TURN, speaker=speaker, created_at=NOW) for speaker in ("Caroline", None)]
+    await store.upsert(ANN, turns)
+    for words in ("Caroline", "2026"):
+        found = (await look(store, ANN, Query(words, None, turns=True), limit=5)).turns_sparse
+        assert [hit.memory for hit in found] == [turns[0].memory]
+
+
+async def test_a_search_sees_what_held_at_the_time(store: MemoryStore) -> None:
+    moved = NOW + timedelta(days=30)
+    old = entry("Lives in Oslo", seed=1, valid_until=moved)
+    new = entry("Lives in Bergen", seed=2, created_at=moved, replaces=old.memory.id)
+    told_late = entry("Lives in a boat", seed=3, created_at=moved, valid_from=NOW + timedelta(days=1), valid_until=moved)
+    await store.upsert(ANN, [old, new, told_late])
+    moment = timedelta(microseconds=1)
+    expected = {
+        NOW - moment: [],
+        NOW: ["Lives in Oslo"],
+        NOW + timedelta(days=1): ["Lives in Oslo", "Lives in a boat"],
+        moved - moment: ["Lives in Oslo", "Lives in a boat"],
+        moved: ["Lives in Bergen"],
+        None: ["Lives in Bergen"],
+    }
+    assert {time: await seen(store, ANN, "lives", as_of=time) for time in expected} == expected
+    assert all(each.memory.holds_at(NOW) == (each is old) for each in (old, new, told_late))
+
+
+async def test_a_turn_that_expired_is_found_no_more(store: MemoryStore) -> None:
+    await store.upsert(ANN, [entry("Bought a kayak", type=TURN, valid_until=NOW)])
+    assert await seen(store, ANN, "kayak", turns=True) == []
+    assert await seen(store, ANN, "kayak", turns=True, as_of=NOW - timedelta(days=1)) == []
+    await store.upsert(ANN, [entry("Sold a kayak", type=TURN, valid_until=NOW + timedelta(days=1))])
+    assert await seen(store, ANN, "kayak", turns=True, as_of=NOW) == ["Sold a kayak"]
+
+
+async def test_what_is_for_one_session_is_found_in_no_other(store: MemoryStore) -> None:
+    await store.upsert(ANN, [
+        entry("tea for s1 only", session="s1", scope="session"),
+        entry("tea for none", scope="session"),
+        entry("tea said in s1", session="s1"),
+        entry("tea", ),
+    ])  # fmt: skip
+    everywhere = ["tea", "tea said in s1"]
+    sessions = ("s1", "s2", "S1", "", None)
+    assert {session: await seen(store, ANN, "tea", session=session) for session in sessions} == {
+        "s1": ["tea", "tea for s1 only", "tea said in s1"], "s2": everywhere, "S1": everywhere, "": everywhere, None: everywhere,
+    }  # fmt: skip
+
+
+async def test_what_a_tenant_shares_is_seen_by_all_its_users_and_by_nobody_else(store: MemoryStore) -> None:
+    others = [owner for owner in LOOK_ALIKES if owner.tenant != ANN.tenant]
+    shared = entry("The office opens at nine", scope="global")
+    own = entry("Ann's office", seed=1)
+    await store.upsert(ANN.everyone, [shared])
+    await store.upsert(ANN, [own])
+    for owner in [each for each in LOOK_ALIKES if each.tenant == ANN.tenant]:
+        found = await look(store, owner, Query("office", shared.vector, turns=True), limit=5)
+        assert [contents(hits) for hits in (found.dense, found.sparse)] == [["The office opens at nine"]] * 2
+        assert await store.get(owner, [shared.memory.id]) == [shared.memory]
+    both = ["Ann's office", "The office opens at nine"]
+    assert await seen(store, ANN, "office") == both
+    assert sorted(contents(await store.list(ANN, Which(shared=True), limit=5))) == both
+    assert await store.find(ANN, ["the office opens at nine"], Which(shared=True)) == [shared.memory]
+    assert await store.count(ANN, Which(shared=True)) == 2
+    for owner in [*others, *(each.everyone for each in others)]:
+        assert await everything(store, owner, shared) == NOTHING
+        assert await store.list(owner, Which(shared=True), limit=5) == []
+
+
+async def test_what_is_shared_is_not_among_the_own_unless_asked_for(store: MemoryStore) -> None:
+    shared = entry("The office opens at nine", scope="global")
+    await store.upsert(ANN.everyone, [shared])
+    assert await store.list(ANN, limit=5) == await store.find(ANN, [shared.memory.content]) == []
+    assert (await store.count(ANN), await store.count(ANN.everyone)) == (0, 1)
+    assert (await everything(store, ANN.everyone, shared)) == await everything(store, ANN.everyone, shared) | {
+        "dense": [shared.memory.content], "sparse": [shared.memory.content], "get": [shared.memory.content],
+    }  # fmt: skip
+
+
+async def test_only_the_best_of_own_and_shared_are_within_the_limit(store: MemoryStore) -> None:
+    entries = [entry(f"tea number {n}", seed=n) for n in range(6)]
+    await store.upsert(ANN, entries[::2])
+    await store.upsert(ANN.everyone, entries[1::2])
+    query = vector(1000)
+    expected = sorted(entries, key=lambda each: -cosine(query, each.vector))[:4]
+    sight = await look(store, ANN, Query("tea", query), limit=4)
+    assert contents(sight.dense) == [each.memory.content for each in expected]
+    assert len(sight.sparse) == 4
+
+
+async def test_a_user_changes_nothing_that_is_shared(store: MemoryStore) -> None:
+    shared = entry("The office opens at nine", scope="global")
+    await store.upsert(ANN.everyone, [shared])
+    await store.revise(ANN, [replace(shared.memory, importance=0.0)])
+    assert await store.delete(ANN, [shared.memory.id]) == 0
+    with pytest.raises(StoreError, match="belongs to another owner"):
+        await store.upsert(ANN, [shared])
+    assert await store.list(ANN.everyone, limit=5) == [shared.memory]
+    await store.revise(ANN.everyone, [replace(shared.memory, importance=1.0)])
+    assert [each.importance for each in await store.get(BEN, [shared.memory.id])] == [1.0]
+    assert await store.delete(ANN.everyone, [shared.memory.id]) == 1
+
+
+async def test_a_revision_changes_all_but_the_vectors(store: MemoryStore) -> None:
+    old = entry("Plays the oboe", seed=1, session="s", scope="session", metadata={"a": {"b": 1}}, flagged=True, conflicts=("x",))
+    beside = entry("Plays chess", seed=2)
+    await store.upsert(ANN, [old, beside])
+    new = replace(
+        memory(old.memory.content, id=old.memory.id), type="preference", importance=1.0, access_count=2, last_accessed_at=NOW
+    )
+    await store.revise(ANN, [new])
+    assert await store.get(ANN, [new.id, beside.memory.id]) == [new, beside.memory]
+    assert contents(await store.list(ANN, Which(("preference",)), limit=5)) == ["Plays the oboe"]
+    assert await store.list(ANN, Which(session="s"), limit=5) == []
+    sight = await look(store, ANN, Query("oboe", old.vector), limit=5)
+    assert (sight.dense[0].memory, sight.dense[0].score) == (new, pytest.approx(1.0, abs=1e-5))
+    assert [hit.memory for hit in sight.sparse] == [new]
+
+
+async def test_a_memory_that_a_revision_ends_is_recalled_no_more(store: MemoryStore) -> None:
+    written = entry("Lives in Oslo")
+    await store.upsert(ANN, [written])
+    await store.revise(ANN, [replace(written.memory, valid_until=NOW + timedelta(days=1))])
+    assert await everything(store, ANN, written) == NOTHING | {"get": ["Lives in Oslo"]}
+    assert await seen(store, ANN, "Oslo", as_of=NOW) == ["Lives in Oslo"]
+
+
+async def test_a_revision_leaves_out_what_the_owner_has_not(store: MemoryStore) -> None:
+    mine, theirs = entry("Ben's", seed=1), entry("Ann's", seed=2)
+    await store.upsert(BEN, [mine])
+    await store.upsert(ANN, [theirs])
+    unknown = [memory("stolen", id=id_) for id_ in (theirs.memory.id, str(uuid4()), "m3", "", str(UUID(int=7).hex))]
+    await store.revise(BEN, [*unknown, replace(mine.memory, importance=1.0), *unknown])
+    await store.revise(BEN, [])
+    assert await store.list(ANN, ALL, limit=5) == [theirs.memory]
+    assert await store.list(BEN, ALL, limit=5) == [replace(mine.memory, importance=1.0)]
+    assert await store.count(None) == 2
+
+
+async def test_a_thousand_can_be_revised_in_one_call_and_of_one_id_the_last_stays(store: MemoryStore) -> None:
+    entries = [entry(f"memory {n}", seed=n) for n in range(300)]
+    await store.upsert(ANN, entries)
+    for count in (1, 2):
+        await store.revise(ANN, [replace(each.memory, access_count=n) for n in (0, count) for each in entries])
+        assert {each.access_count for each in await store.list(ANN, limit=1000)} == {count}
+
+
+async def test_which_names_types_session_and_past(store: MemoryStore) -> None:
+    fields: dict[str, dict[str, object]] = {
+        "fact": {},
+        "preference": {"type": "preference"},
+        "fact in s": {"session": "s"},
+        "past fact": {"valid_until": NOW + timedelta(days=1)},
+        "unknown": {"type": "of another kind"},
+        "turn in s": {"type": TURN, "session": "s"},
+        "past turn": {"type": TURN, "session": "t", "valid_until": NOW},
+    }
+    written = [entry(name, created_at=NOW - timedelta(days=n), **each) for n, (name, each) in enumerate(fields.items())]
+    await store.upsert(ANN, written)
+    expected = {
+        Which(): ["fact", "preference", "fact in s", "unknown"],
+        Which(past=True): ["fact", "preference", "fact in s", "past fact", "unknown"],
+        Which(("preference", "procedural")): ["preference"],
+        Which((TURN,)): ["turn in s"],
+        Which((TURN,), past=True): ["turn in s", "past turn"],
+        Which((TURN,), session="s", past=True): ["turn in s"],
+        Which(session="s"): ["fact in s"],
+        Which(session=""): [],
+        Which((*MEMORY_TYPES, TURN), session="s"): ["fact in s", "turn in s"],
+        ALL: list(fields),
+        Which(()): [],
+    }
+    listed = {which: contents(await store.list(ANN, which, limit=100)) for which in expected}
+    assert listed == expected
+    assert [await store.count(ANN, which) for which in expected] == [len(each) for each in expected.values()]
+    for which, names in expected.items():
+        assert sorted(contents(await store.find(ANN, list(fields), which))) == sorted(names)
+
+
+async def test_turns_are_got_by_the_ids_of_their_neighbours(store: MemoryStore) -> None:
+    talk = places.conversation(ANN, "s1")
+    turns = [entry(f"turn {n}", id=places.turn_id(talk, n), type=TURN, created_at=NOW + timedelta(days=n)) for n in range(4)]
+    said = entry("Likes tea", id=places.memory_id(turns[1].memory.id, "Likes tea"), turns=(turns[1].memory.id,))
+    elsewhere = entry("turn 0 of s2", id=places.turn_id(places.conversation(ANN, "s2"), 0), type=TURN)
+    await store.upsert(ANN, [*turns, said, elsewhere])
+    assert contents(await store.get(ANN, places.neighbours(turns[0].memory.id))) == ["turn 1"]
+    [found] = (await look(store, ANN, Query("tea", None), limit=5)).sparse
+    assert found.memory == said.memory
+    assert contents(await store.get(ANN, places.neighbours(places.turn_of(found.memory.id)))) == ["turn 0", "turn 2"]
+    assert await store.get(BEN, places.neighbours(turns[0].memory.id)) == []
 
 
 async def test_list_is_newest_first_to_the_microsecond(store: MemoryStore) -> None:
