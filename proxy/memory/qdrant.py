@@ -24,6 +24,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 from proxy import config
 from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreMismatch
+from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
     DENSE,
     SPARSE,
@@ -37,7 +38,7 @@ from proxy.memory.payload import (
     to_memory,
     to_payload,
 )
-from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, Which, digest, index_text
+from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, Which, digest
 
 # Inside the class below, ``list`` is a method.
 Memories = list[Memory]
@@ -109,8 +110,8 @@ class QdrantStore:
             if not choices:
                 return []
             ids = [each.id for each in choices]
-            records = await self._client.retrieve(self._collection, ids, with_payload=True)
-            return chosen(choices, _memories(owner, records, shared=True))
+            records = await self._client.retrieve(self._collection, ids, with_payload=True, with_vectors=[DENSE])
+            return chosen(choices, _memories(owner, records, shared=True), _dense_vectors(records))
 
     async def _nearest(self, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)
@@ -234,7 +235,7 @@ class QdrantStore:
         await self._client.upsert(self._collection, points, wait=True)
 
     def _point(self, owner: Owner, entry: Entry) -> models.PointStruct:
-        words = self._encoder.document(index_text(entry.memory))
+        words = sparse_vector(self._encoder, entry.memory, entry.around)
         sparse = models.SparseVector(indices=words.indices, values=words.values)
         return models.PointStruct(
             id=entry.memory.id,
@@ -336,8 +337,8 @@ def _owned_by_others(owner: Owner, ids: Sequence[str]) -> models.Filter:
 
 
 def _best(limit: int, hits: Iterable[Hit]) -> list[Hit]:
-    """Each once: everyone's own search finds all twice."""
-    return sorted(dict.fromkeys(hits), key=lambda hit: hit.score, reverse=True)[:limit]
+    """Each once: a search of everyone's own finds all twice."""
+    return sorted({hit.id: hit for hit in hits}.values(), key=lambda hit: hit.score, reverse=True)[:limit]
 
 
 def _hits(points: Iterable[models.ScoredPoint]) -> list[Hit]:
@@ -347,6 +348,10 @@ def _hits(points: Iterable[models.ScoredPoint]) -> list[Hit]:
 def _memories(owner: Owner, records: Iterable[models.Record], *, shared: bool) -> list[Memory]:
     owners = owner_keys(owner, shared=shared)
     return [to_memory(owners, record.id, record.payload) for record in records]
+
+
+def _dense_vectors(records: Iterable[models.Record]) -> dict[str, list[float]]:
+    return {str(record.id): record.vector[DENSE] for record in records if isinstance(record.vector, dict)}
 
 
 def _is_not_found(exc: Exception) -> bool:
