@@ -75,7 +75,7 @@ class FixedStore(MissingStore):
 
     async def search(self, owner: Owner, query: Query, *, limit: int, pick: Pick) -> list[ScoredMemory]:
         choices = pick(Hits([Hit(memory.id, score) for memory, score in self.memories.items()], []))
-        return chosen(choices, self.memories)
+        return chosen(choices, self.memories, {})
 
 
 @dataclass(frozen=True)

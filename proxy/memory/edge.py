@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import qdrant_edge
 import structlog
@@ -32,6 +32,7 @@ import structlog
 from proxy import config
 from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreLocked, StoreMismatch
+from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
     DENSE,
     SPARSE,
@@ -46,7 +47,7 @@ from proxy.memory.payload import (
     to_payload,
     to_text,
 )
-from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, SparseVector, Which, digest, index_text
+from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, SparseVector, Which, digest
 
 SLICE = 250
 PAGE = 1000
@@ -57,10 +58,10 @@ logger = structlog.get_logger(__name__)
 
 
 class Bm25Encoder:
-    """English words, stemmed, without stop words. k and b as measured on conversations; shorter than BM25's usual documents."""
+    """English words, stemmed, without stop words. k, b and the average length as measured on conversations."""
 
     def __init__(self) -> None:
-        self._model = qdrant_edge.Bm25(qdrant_edge.Bm25Config(k=0.9, b=0.4))
+        self._model = qdrant_edge.Bm25(qdrant_edge.Bm25Config(k=0.9, b=0.4, avg_len=60.0))
 
     def query(self, text: str) -> SparseVector:
         return _plain(self._model.embed_query(_encodable(text)))
@@ -220,8 +221,9 @@ class _Shard:
         choices = pick(self._nearest(owner, query, limit))
         if not choices:
             return []
-        records = self._shard.retrieve([each.id for each in choices], with_payload=True, with_vector=False)
-        return chosen(choices, _memories(owner, records, shared=True))
+        records = self._shard.retrieve([each.id for each in choices], with_payload=True, with_vector=[DENSE])
+        vectors = {str(record.id): cast("dict[str, list[float]]", record.vector)[DENSE] for record in records}
+        return chosen(choices, _memories(owner, records, shared=True), vectors)
 
     def _nearest(self, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)
@@ -250,7 +252,7 @@ class _Shard:
         self._shard.update(qdrant_edge.UpdateOperation.upsert_points(points))
 
     def _point(self, owner: Owner, entry: Entry) -> qdrant_edge.Point:
-        words = self._encoder.document(index_text(entry.memory))
+        words = sparse_vector(self._encoder, entry.memory, entry.around)
         sparse = qdrant_edge.SparseVector(words.indices, words.values)
         return qdrant_edge.Point(entry.memory.id, {DENSE: list(entry.vector), SPARSE: sparse}, to_payload(owner, entry.memory))
 

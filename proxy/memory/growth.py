@@ -7,8 +7,9 @@ from datetime import datetime
 import structlog
 
 from proxy.core.models import Memory, Owner
+from proxy.memory.retirement import settled
 from proxy.memory.store import MemoryStore, Which
-from proxy.memory.validity import is_over, settled
+from proxy.memory.validity import is_over
 from proxy.memory.worth import worth
 
 logger = structlog.get_logger()

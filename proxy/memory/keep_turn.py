@@ -6,17 +6,21 @@ loop, and stays at its place. The same as an earlier one is a prompt that is use
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from proxy.core import places
 from proxy.core.chatter import has_content
 from proxy.core.frames import without_frames
-from proxy.core.models import TURN, Memory
+from proxy.core.models import TURN, Memory, Owner
 from proxy.memory.embedder import Embedder
 from proxy.memory.figures import Figures
+from proxy.memory.indexing import dense_text, dense_vector
+from proxy.memory.indexing import dense_text, dense_vector
 from proxy.memory.said import Keeping, Said
-from proxy.memory.store import Entry, MemoryStore, Which, digest, index_text
+from proxy.memory.store import Entry, MemoryStore, Which, digest
 from proxy.memory.validity import is_over, longer, until
 
 MAX_TEXT_CHARS = 4000
@@ -116,17 +120,38 @@ class TurnKeeper:
         await self._store.revise(said.owner, [said_again])
 
     async def _store_behind(self, said: Said, last: Memory | None, turn: Memory, figures: Figures) -> Kept:
-        conversation = places.conversation(said.owner, said.conversation)
-        if last is None:
-            turn = replace(turn, id=places.turn_id(conversation, 0))
-        else:
-            # Later than the one before, although a whole conversation may be imported with one time.
-            created_at = max(turn.created_at, last.created_at + _TICK)
-            turn = replace(turn, id=places.turn_id(conversation, places.place_of(last.id) + 1), created_at=created_at)
-        [vector] = await self._embedder.embed_documents([index_text(turn)])
-        await self._store.upsert(said.owner, [Entry(turn, vector)])
+        turn = _placed(said, last, turn)
+        before = await self._before(said, last)
+        row = [*before, *([last] if last else []), turn]
+        entries = await self._entries(row)
+        # The one before is written again, as it borrows from the new one what it is found by.
+        await self._store.upsert(said.owner, entries[len(before) :])
         figures.turns += 1
         return Kept(turn.id)
+
+    async def _before(self, said: Said, last: Memory | None) -> list[Memory]:
+        """The turn before *last*, if it is there."""
+        id_ = last and places.beside(last.id, -1)
+        return await self._store.get(said.owner, [id_]) if id_ else []
+
+    async def _entries(self, row: Sequence[Memory]) -> list[Entry]:
+        """Of turns that stand behind each other, each indexed with those beside it."""
+        vectors = await self._embedder.embed_documents([dense_text(each) for each in row])
+        entries = []
+        for i, (turn, vector) in enumerate(zip(row, vectors, strict=True)):
+            beside = [j for j in (i - 1, i + 1) if 0 <= j < len(row)]
+            mixed = dense_vector(turn, vector, [vectors[j] for j in beside])
+            entries.append(Entry(turn, mixed, [row[j] for j in beside]))
+        return entries
+
+
+def _placed(said: Said, last: Memory | None, turn: Memory) -> Memory:
+    """*turn* behind *last*, and later than it, although a whole conversation may be imported with one time."""
+    conversation = places.conversation(said.owner, said.conversation)
+    if last is None:
+        return replace(turn, id=places.turn_id(conversation, 0))
+    created_at = max(turn.created_at, last.created_at + _TICK)
+    return replace(turn, id=places.turn_id(conversation, places.place_of(last.id) + 1), created_at=created_at)
 
 
 def _is_retry(last: Memory, turn: Memory, at: datetime) -> bool:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from proxy.core.models import TYPE_OF, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
+from proxy.memory.embedder import Vector
 from proxy.memory.store import Choice, Entry, Hit, Hits, digest
 
 DENSE = "dense"
@@ -119,10 +120,12 @@ def in_order(ids: Sequence[str], memories: Iterable[Memory]) -> list[Memory]:
     return [by_id[each] for each in dict.fromkeys(ids) if each in by_id]
 
 
-def chosen(choices: Sequence[Choice], memories: Iterable[Memory]) -> list[ScoredMemory]:
-    """*memories* with the scores of their *choices*, in their order; one that has just been deleted is left out."""
+def chosen(choices: Sequence[Choice], memories: Iterable[Memory], vectors: Mapping[str, Vector]) -> list[ScoredMemory]:
+    """*memories* with the scores of their *choices*, in their order, and their dense *vectors*; what has just been deleted is left out."""
     by_id = {memory.id: memory for memory in memories}
-    return [ScoredMemory(by_id[each.id], each.score, each.scores) for each in choices if each.id in by_id]
+    return [
+        ScoredMemory(by_id[each.id], each.score, each.scores, vectors.get(each.id, ())) for each in choices if each.id in by_id
+    ]
 
 
 def by_name(names: Collection[str], lists: Sequence[list[Hit]]) -> list[dict[str, list[Hit]]]:

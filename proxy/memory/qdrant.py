@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from itertools import product
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from qdrant_client import AsyncQdrantClient, models
@@ -351,7 +351,7 @@ def _memories(owner: Owner, records: Iterable[models.Record], *, shared: bool) -
 
 
 def _dense_vectors(records: Iterable[models.Record]) -> dict[str, list[float]]:
-    return {str(record.id): record.vector[DENSE] for record in records if isinstance(record.vector, dict)}
+    return {str(record.id): cast("dict[str, list[float]]", record.vector)[DENSE] for record in records}
 
 
 def _is_not_found(exc: Exception) -> bool:

@@ -7,7 +7,7 @@ version of the past), contradicts one that nobody corrected (both stay, marked, 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,10 +19,11 @@ from proxy.core.restated import Relation, compare
 from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.figures import Figures
 from proxy.memory.keep_turn import Kept
+from proxy.memory.retirement import current, retire
 from proxy.memory.said import Keeping, Said
 from proxy.memory.store import Choice, Entry, Hits, MemoryStore, Query, Which, digest
 from proxy.memory.told import Told
-from proxy.memory.validity import ended, is_over, longer, settled, until
+from proxy.memory.validity import is_over, longer, until
 from proxy.memory.worth import IMPORTANCE_OF
 
 _CANDIDATES = 20
@@ -63,13 +64,17 @@ class Revision:
 
     async def write(self, told: Told, embedder: Embedder) -> None:
         """Store what is new in *told*, strengthen what isn't, retire what is corrected or forgotten."""
-        self._named = frozenset(each.id for each in await self._current(told.forgotten | told.replaced))
+        named = await current(self._store, self._said.owner, told.forgotten | told.replaced, self._at)
+        self._named = frozenset(each.id for each in named)
         self._retiring |= self._named & told.forgotten
         vectors = await self._vectors_of_new(told, embedder)
         for key, item in told.items.items():
             # One by one, so that what restates an earlier item of the same answer is seen too.
             await self._learn(item, vectors.get(key))
-        await self._retire()
+        gone = await current(self._store, self._said.owner, self._retiring, self._at)
+        if gone:
+            await retire(self._store, self._said.owner, gone, self._at, keep=self._turns)
+            self._figures.retired += len(gone)
 
     async def _vectors_of_new(self, told: Told, embedder: Embedder) -> dict[str, Vector]:
         """By digest, those of the items of which none is stored word for word."""
@@ -121,11 +126,6 @@ class Revision:
             and memory.id not in self._retiring
         )
 
-    async def _current(self, ids: Collection[str]) -> list[Memory]:
-        """Those of *ids* that the owner has, and that hold."""
-        found = await self._store.get(self._said.owner, sorted(ids)) if ids else []
-        return [each for each in found if each.scope != "global" and not is_over(each, self._at)]
-
     # What is said again.
 
     async def _restate(self, item: Item, same: Sequence[Memory]) -> None:
@@ -136,9 +136,12 @@ class Revision:
             await self._store.revise(self._said.owner, [self._strengthened(memory, item)])
 
     def _is_news(self, item: Item, memory: Memory, same: Sequence[Memory]) -> bool:
-        """Whether the user has said it again: a model repeats what it was shown, and a retry what was stored a moment ago."""
+        """Whether the user has said it again: a model repeats what it was shown, and a retry what was stored a moment ago.
+
+        It doesn't repeat what it gives as a correction.
+        """
         ids = {each.id for each in same}
-        if ids & (self._met | self._retiring) or (ids & self._shown and memory.id != item.replaces):
+        if ids & (self._met | self._retiring) or (ids & self._shown and item.replaces not in self._named):
             return False
         return self._turn is None or not self._turn.again or self._turn.id not in memory.turns
 
@@ -223,18 +226,6 @@ class Revision:
             return places.memory_id(self._turn.id, item.content)
         return str(uuid.uuid5(_IDS, f"{self._said.owner.key}\x1f{self._said.trace}\x1f{digest(item.content)}"))
 
-    # What no longer holds.
-
-    async def _retire(self) -> None:
-        """End the validity of what is retired, and of the turns that said it: they would bring it back."""
-        gone = await self._current(self._retiring)
-        if not gone:
-            return
-        said_in = {id_ for each in gone for id_ in _turns_of(each)} - self._retiring - set(self._turns)
-        over = [ended(each, self._at) for each in [*gone, *await self._current(said_in)]]
-        await self._store.revise(self._said.owner, [*over, *await settled(self._store, self._said.owner, gone)])
-        self._figures.retired += len(gone)
-
 
 def _alike(hits: Hits) -> list[Choice]:
     return [Choice(hit.id, hit.score) for hit in hits.dense if hit.score >= _MIN_COSINE]
@@ -242,8 +233,3 @@ def _alike(hits: Hits) -> list[Choice]:
 
 def _importance(item: Item) -> float:
     return IMPORTANCE_OF[item.type] if item.importance is None else item.importance
-
-
-def _turns_of(memory: Memory) -> tuple[str, ...]:
-    """Those that said it; the first may have been pushed out of ``turns`` by later ones."""
-    return (*memory.turns, places.turn_of(memory.id)) if places.has_place(memory.id) else memory.turns

@@ -93,10 +93,14 @@ Pick = Callable[[Hits], Sequence[Choice]]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A memory to be written, with its dense vector (unit length, the embedder's dimensions)."""
+    """A memory to be written, with its dense vector (unit length, the embedder's dimensions); see ``indexing.py``.
+
+    *around*: the turns before and after it, from which a turn borrows words to be found by.
+    """
 
     memory: Memory
     vector: Sequence[float]
+    around: Sequence[Memory] = ()
 
 
 class MemoryStore(Protocol):
@@ -134,13 +138,6 @@ class MemoryStore(Protocol):
 
     async def touch(self) -> None:
         """Raise ``StoreError`` unless the store answers (for health checks and ``doctor``)."""
-
-
-def index_text(memory: Memory) -> str:
-    """The text that *memory* is found by: what its dense vector is made from by the caller, and its sparse one by the store."""
-    if memory.is_turn and memory.speaker:
-        return f"{memory.speaker} ({memory.created_at:%Y-%m-%d}): {memory.content}"
-    return memory.content
 
 
 def digest(content: str) -> str:

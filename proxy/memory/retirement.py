@@ -1,0 +1,72 @@
+"""The end of a memory: it stays in the store as a version of the past, and what hangs on it ends or is settled with it.
+
+The turns that said it would bring it back, so they end too: those that it names, and those of which a sentence says the same
+although no answer told so. Those that contradicted it contradict it no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from proxy.core import places
+from proxy.core.models import Memory, Owner
+from proxy.core.restated import Relation, compare
+from proxy.memory.store import Choice, Hits, MemoryStore, Query
+from proxy.memory.validity import is_over
+
+_TURNS_READ = 20
+"""Of those that share words with it, the best."""
+
+_SENTENCE_END = re.compile(r"[.!?:;]\s|\n")
+
+
+async def retire(store: MemoryStore, owner: Owner, gone: Sequence[Memory], at: datetime, *, keep: Collection[str]) -> None:
+    """End *gone* at *at*, and the turns that said it but for those in *keep*."""
+    turns = await _turns_saying(store, owner, gone, at)
+    ended = [_ended(each, at) for each in [*gone, *(each for each in turns if each.id not in keep)]]
+    await store.revise(owner, [*ended, *await settled(store, owner, gone)])
+
+
+async def settled(store: MemoryStore, owner: Owner, gone: Sequence[Memory]) -> list[Memory]:
+    """Those that said otherwise than one of *gone*, and have nobody to contradict them in it now; not written yet."""
+    ids = {each.id for each in gone}
+    others = {id_ for each in gone for id_ in each.conflicts} - ids
+    return [_without(each, ids) for each in await store.get(owner, sorted(others))] if others else []
+
+
+async def current(store: MemoryStore, owner: Owner, ids: Collection[str], at: datetime) -> list[Memory]:
+    """Those of *ids* that are *owner*'s own, and hold."""
+    found = await store.get(owner, sorted(ids)) if ids else []
+    return [each for each in found if each.scope != "global" and not is_over(each, at)]
+
+
+async def _turns_saying(store: MemoryStore, owner: Owner, gone: Sequence[Memory], at: datetime) -> list[Memory]:
+    turns = {each.id: each for each in await current(store, owner, {id_ for each in gone for id_ in _named_turns(each)}, at)}
+    for memory in gone:
+        found = await store.search(owner, Query(memory.content, None, turns=True), limit=_TURNS_READ, pick=_turns)
+        turns |= {each.memory.id: each.memory for each in found if _says(each.memory, memory.content)}
+    return [each for each in turns.values() if each.id not in {memory.id for memory in gone}]
+
+
+def _named_turns(memory: Memory) -> tuple[str, ...]:
+    """The first may have been pushed out of ``turns`` by later ones."""
+    return (*memory.turns, places.turn_of(memory.id)) if places.has_place(memory.id) else memory.turns
+
+
+def _turns(hits: Hits) -> list[Choice]:
+    return [Choice(hit.id, hit.score) for hit in hits.turns_sparse]
+
+
+def _says(turn: Memory, content: str) -> bool:
+    return any(compare(content, each, 1.0) is Relation.SAME for each in _SENTENCE_END.split(turn.content))
+
+
+def _ended(memory: Memory, at: datetime) -> Memory:
+    return replace(memory, valid_until=at, updated_at=at, conflicts=())
+
+
+def _without(memory: Memory, gone: Collection[str]) -> Memory:
+    return replace(memory, conflicts=tuple(id_ for id_ in memory.conflicts if id_ not in gone))
