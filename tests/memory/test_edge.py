@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import qdrant_edge
 
 from proxy import config
 from proxy.core.models import Memory, Owner
@@ -237,6 +238,35 @@ async def test_no_graph_is_ever_built(tmp_path: Path) -> None:
         await store.upsert(ANN, entries([1]))
     noted = json.loads((tmp_path / "edge" / "edge_config.json").read_bytes())
     assert noted["optimizers"]["indexing_threshold"] == 0
+
+
+async def test_an_older_store_gets_the_indexes_that_it_lacks(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(3)))
+    shard = qdrant_edge.EdgeShard.load(str(tmp_path / "edge"))
+    for field in ("type", "scope", "session", "valid_from"):
+        shard.update(qdrant_edge.UpdateOperation.delete_field_index(field))
+    shard.close()
+    async with opened(tmp_path) as store:
+        assert await store.count(ANN) == 3
+    shard = qdrant_edge.EdgeShard.load(str(tmp_path / "edge"))
+    assert set(shard.info().payload_schema) == {
+        "owner", "type", "scope", "session", "digest", "created_at", "valid_from", "valid_until",
+    }  # fmt: skip
+    shard.close()
+
+
+async def test_a_point_without_a_type_is_a_memory(tmp_path: Path) -> None:
+    """As they were written before there were types."""
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(2)))
+    shard = qdrant_edge.EdgeShard.load(str(tmp_path / "edge"))
+    shard.update(qdrant_edge.UpdateOperation.delete_payload([str(UUID(int=0))], ["type", "valid_from"]))
+    shard.close()
+    async with opened(tmp_path) as store:
+        assert len(await store.list(ANN, limit=5)) == await store.count(ANN) == 2
+        sight = await look(store, ANN, Query("memory", [1.0, 0.0], turns=True), limit=5)
+        assert [len(hits) for hits in (sight.dense, sight.sparse, sight.turns_dense)] == [2, 2, 0]
 
 
 def test_words_are_stemmed_and_stop_words_dropped() -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from proxy.core.models import Memory, Owner, ScoredMemory
+from proxy.errors import StoreError
 from proxy.memory import recent
 from proxy.memory.missing import MissingStore
 from proxy.memory.recent import RecentSearches
@@ -38,6 +39,9 @@ class CountingStore(MissingStore):
     async def upsert(self, owner, entries):
         pass
 
+    async def revise(self, owner, memories):
+        pass
+
     async def delete(self, owner, ids):
         return len(ids)
 
@@ -47,8 +51,10 @@ def store() -> CountingStore:
     return CountingStore()
 
 
-async def ask(searches: RecentSearches, owner: Owner = ANN, text: str = "tea", *, vector=(1.0,), limit: int = 5):
-    return await searches.search(owner, Query(text, vector), limit=limit, pick=pick)
+async def ask(
+    searches: RecentSearches, owner: Owner = ANN, text: str = "tea", *, vector=(1.0,), limit: int = 5, pick=pick, **query
+):
+    return await searches.search(owner, Query(text, vector, **query), limit=limit, pick=pick)
 
 
 async def test_the_same_search_is_made_once(store):
@@ -66,6 +72,15 @@ async def test_another_owner_text_limit_or_kind_of_search_is_another_search(stor
         await ask(searches, limit=6)
         await ask(searches, vector=None)
     assert store.searches == [("ann", "tea"), ("ben", "tea"), ("ann", "coffee"), ("ann", "tea"), ("ann", "tea")]
+
+
+@pytest.mark.parametrize("other", [{"session": "s"}, {"as_of": NOW}, {"turns": True}, {"pick": lambda hits: []}], ids=str)
+async def test_another_session_time_kind_or_choice_is_another_search(store, other):
+    searches = RecentSearches(store, seconds=60)
+    for _ in range(2):
+        await ask(searches)
+        await ask(searches, **other)
+    assert len(store.searches) == 2
 
 
 async def test_what_is_older_than_that_is_searched_for_again(store, monkeypatch):
@@ -87,15 +102,47 @@ async def test_with_no_seconds_every_search_is_made(store):
     assert len(store.searches) == 2
 
 
-@pytest.mark.parametrize("write", ["upsert", "delete"])
+WRITES = {
+    "upsert": lambda searches, owner: searches.upsert(owner, [Entry(TEA.memory, word_vector("tea"))]),
+    "revise": lambda searches, owner: searches.revise(owner, [TEA.memory]),
+    "delete": lambda searches, owner: searches.delete(owner, ["1"]),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 async def test_a_write_is_seen_at_once_by_its_owner_alone(store, write):
     searches = RecentSearches(store, seconds=60)
     await ask(searches)
     await ask(searches, BEN)
-    await (searches.upsert(ANN, [Entry(TEA.memory, word_vector("tea"))]) if write == "upsert" else searches.delete(ANN, ["1"]))
+    await write(searches, ANN)
     await ask(searches)
     await ask(searches, BEN)
     assert store.searches == [("ann", "tea"), ("ben", "tea"), ("ann", "tea")]
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_write_to_what_a_tenant_shares_is_seen_at_once_by_all(store, write):
+    searches = RecentSearches(store, seconds=60)
+    await ask(searches)
+    await ask(searches, BEN)
+    await write(searches, ANN.everyone)
+    await ask(searches)
+    await ask(searches, BEN)
+    assert store.searches == [("ann", "tea"), ("ben", "tea")] * 2
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_write_that_failed_may_have_changed_something(write):
+    class Failing(CountingStore):
+        upsert = revise = delete = MissingStore.upsert
+
+    store = Failing()
+    searches = RecentSearches(store, seconds=60)
+    await ask(searches)
+    with pytest.raises(StoreError):
+        await write(searches, ANN)
+    await ask(searches)
+    assert len(store.searches) == 2
 
 
 async def test_what_was_found_before_a_write_is_not_kept_after_it(store):
@@ -126,6 +173,6 @@ async def test_only_the_latest_searches_and_owners_are_kept(store, monkeypatch):
 async def test_everything_else_is_asked_of_the_store(tmp_path):
     searches = RecentSearches(MissingStore("the disk is full"), seconds=60)
     calls = [searches.get(ANN, []), searches.find(ANN, []), searches.list(ANN, limit=1), searches.count(None), searches.touch()]
-    for call in [*calls, searches.upsert(ANN, []), searches.delete(ANN, []), ask(searches)]:
+    for call in [*calls, *(write(searches, ANN) for write in WRITES.values()), ask(searches)]:
         with pytest.raises(Exception, match="the disk is full"):
             await call
