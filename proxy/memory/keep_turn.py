@@ -7,17 +7,15 @@ loop, and stays at its place. The same as an earlier one is a prompt that is use
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from proxy.core import places
 from proxy.core.chatter import has_content
 from proxy.core.frames import without_frames
-from proxy.core.models import TURN, Memory, Owner
+from proxy.core.models import TURN, Memory
 from proxy.memory.embedder import Embedder
 from proxy.memory.figures import Figures
-from proxy.memory.indexing import dense_text, dense_vector
 from proxy.memory.indexing import dense_text, dense_vector
 from proxy.memory.said import Keeping, Said
 from proxy.memory.store import Entry, MemoryStore, Which, digest
