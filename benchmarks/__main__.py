@@ -1,19 +1,27 @@
-"""``python -m benchmarks [--quick] [NAME …]``: the figures that the proxy must reach, measured on this machine."""
+"""``python -m benchmarks [--quick] [NAME …]``: the figures that the proxy must reach, measured on this machine.
+
+``python -m benchmarks recall --data FILE [--facts]`` measures what is found of the conversations in a file.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import platform
+import sys
 import time
 from collections.abc import Sequence
 
+from benchmarks import recall
 from benchmarks.abort import abort
 from benchmarks.filtering import filtering
 from benchmarks.first_token import first_token
+from benchmarks.keeping import keeping
 from benchmarks.lookup import lookup
+from benchmarks.month import month
 from benchmarks.per_chunk import stream
 from benchmarks.per_request import chat, off, relay
+from benchmarks.prefix import prefix
 from benchmarks.resident import resident
 from benchmarks.rows import FULL, QUICK, Benchmark, Effort, head
 
@@ -27,12 +35,21 @@ BENCHMARKS: dict[str, Benchmark] = {
     "filter": filtering,
     "abort": abort,
     "memory": resident,
+    "prefix": prefix,
+    "keeping": keeping,
+    "month": month,
 }
+RECALL = "recall"
+"""Needs a data file, prints tables of its own, and is no part of the others."""
 
 
 def main() -> None:
+    if sys.argv[1:2] == [RECALL]:
+        sys.exit(recall.main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(BENCHMARKS)}; without, all of them")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(BENCHMARKS)}; without, all; or {RECALL}"
+    )
     parser.add_argument("--quick", action="store_true", help="few and short rounds: for a first look, not for a claim")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - BENCHMARKS.keys()

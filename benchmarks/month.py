@@ -98,7 +98,6 @@ class _Diary:
     def _answer(self, step: Step) -> Callable[[list[Message]], str]:
         def answer(messages: list[Message]) -> str:
             notes = shown(messages)
-            self.foreign.update(note.text for note in notes if note.is_turn)
             items = [*(each.content for each in step.written), *(_parroted(notes) if step.parrots else ())]
             return f"{step.reply}\n\n{block([{'content': item} for item in items])}"
 
