@@ -25,9 +25,8 @@ DENSE_WEIGHT = 0.5
 MEMORY_WEIGHT = 0.5
 """What a turn gets of the best score among the memories that were extracted from it."""
 SESSION_WEIGHT = 0.5
-LEAST_COSINE = 0.2
-LEAST_WORDS = 0.5
-"""A hit is as near as the first, or has this share of the best one's BM25 score: one far from both is there to fill the list."""
+LEAST_WORDS = 0.25
+"""The share of the best one's BM25 score that lets a hit in which is not near."""
 IMPORTANCE_WEIGHT = 0.02
 RECENCY_WEIGHT = 0.01
 RECENCY_DAYS = 30
@@ -35,16 +34,20 @@ _MOST = (1 + MEMORY_WEIGHT) * (1 + SESSION_WEIGHT) + IMPORTANCE_WEIGHT + RECENCY
 
 
 def rank(hits: Hits, *, min_score: float, limit: int) -> list[Choice]:
-    """The best *limit*, best first; nothing unless the cosine similarity of one hit at least is *min_score*."""
+    """The best *limit*, best first. One hit at least must be near, which is a cosine similarity of *min_score*; else it is nothing.
+
+    Of the others, what is neither near nor has enough of the words is there only because lists have a length.
+    """
     nearest = max((hit.score for hit in (*hits.dense, *hits.turns_dense)), default=-1.0)
     if nearest < min_score:
         return []
-    memories, turns = _fused(hits.dense, hits.sparse), _fused(hits.turns_dense, hits.turns_sparse)
+    memories = _fused(hits.dense, hits.sparse, min_score)
+    turns = _fused(hits.turns_dense, hits.turns_sparse, min_score)
     lifted = _with_conversations({**memories, **_with_memories(turns, memories)})
     return sorted(lifted, key=lambda each: each.score, reverse=True)[:limit]
 
 
-def _fused(dense: Sequence[Hit], sparse: Sequence[Hit]) -> dict[str, Choice]:
+def _fused(dense: Sequence[Hit], sparse: Sequence[Hit], min_score: float) -> dict[str, Choice]:
     """The union of two lists by id."""
     near, fitting = _scaled(dense), _scaled(sparse)
     cosines, words = ({hit.id: hit.score for hit in hits} for hits in (dense, sparse))
@@ -56,7 +59,7 @@ def _fused(dense: Sequence[Hit], sparse: Sequence[Hit]) -> dict[str, Choice]:
             Scores(dense=cosines.get(each), sparse=words.get(each)),
         )
         for each in cosines | words
-        if cosines.get(each, LEAST_COSINE) >= LEAST_COSINE or words.get(each, 0.0) >= enough > 0
+        if cosines.get(each, -1.0) >= min_score or words.get(each, 0.0) >= enough > 0
     }
 
 

@@ -88,7 +88,9 @@ def test_notes_that_contradict_each_other_say_so():
 
 def test_a_contradiction_to_what_was_shown_before_is_shown_too():
     new = memory("Has three cats", conflicts=("old",))
-    assert "[m2] (fact, 2026-03-01) Has three cats (contradicts m1)\n" in render_context({"m2": note_of(new)}, known={"old": "m1"})
+    assert "[m2] (fact, 2026-03-01) Has three cats (contradicts m1)\n" in render_context(
+        {"m2": note_of(new)}, known={"old": "m1"}
+    )
 
 
 def test_what_holds_no_longer_is_withdrawn():

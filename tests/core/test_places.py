@@ -12,7 +12,6 @@ from proxy.core.places import (
     has_place,
     is_turn,
     memory_id,
-   
     place_of,
     turn_id,
     turn_of,
