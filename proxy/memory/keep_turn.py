@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from proxy.core import places
 from proxy.core.chatter import has_content
@@ -29,6 +30,8 @@ MAX_SPEAKER_CHARS = 100
 _READ_CHARS = 8 * MAX_TEXT_CHARS
 _TURNS = Which(types=(TURN,))
 _TICK = timedelta(microseconds=1)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class TurnKeeper:
         )
 
     def _clean(self, text: str, max_chars: int, figures: Figures) -> str:
-        redacted = self._options.redact(without_frames(text)[:_READ_CHARS])
+        redacted = self._options.redact(without_frames(text[:_READ_CHARS]))
         figures.redacted.update(redacted.kinds)
         return redacted.text[:max_chars].encode("utf-8", "replace").decode().strip()
 
@@ -119,28 +122,27 @@ class TurnKeeper:
 
     async def _store_behind(self, said: Said, last: Memory | None, turn: Memory, figures: Figures) -> Kept:
         turn = _placed(said, last, turn)
-        before = await self._before(said, last)
-        row = [*before, *([last] if last else []), turn]
-        entries = await self._entries(row)
-        # The one before is written again, as it borrows from the new one what it is found by.
-        await self._store.upsert(said.owner, entries[len(before) :])
+        earlier = await self._up_to(said, last)
+        entries = await self._entries([*earlier, turn])
+        # The one before is written again: it borrows from the new one what it is found by.
+        await self._store.upsert(said.owner, entries[-2:])
         figures.turns += 1
         return Kept(turn.id)
 
-    async def _before(self, said: Said, last: Memory | None) -> list[Memory]:
-        """The turn before *last*, if it is there."""
-        id_ = last and places.beside(last.id, -1)
-        return await self._store.get(said.owner, [id_]) if id_ else []
+    async def _up_to(self, said: Said, last: Memory | None) -> list[Memory]:
+        """*last* behind the turn before it, as far as they are there."""
+        if last is None:
+            return []
+        before = places.beside(last.id, -1)
+        return [*(await self._store.get(said.owner, [before]) if before else []), last]
 
     async def _entries(self, row: Sequence[Memory]) -> list[Entry]:
         """Of turns that stand behind each other, each indexed with those beside it."""
         vectors = await self._embedder.embed_documents([dense_text(each) for each in row])
-        entries = []
-        for i, (turn, vector) in enumerate(zip(row, vectors, strict=True)):
-            beside = [j for j in (i - 1, i + 1) if 0 <= j < len(row)]
-            mixed = dense_vector(turn, vector, [vectors[j] for j in beside])
-            entries.append(Entry(turn, mixed, [row[j] for j in beside]))
-        return entries
+        return [
+            Entry(turn, dense_vector(turn, vector, _beside(vectors, at)), _beside(row, at))
+            for at, (turn, vector) in enumerate(zip(row, vectors, strict=True))
+        ]
 
 
 def _placed(said: Said, last: Memory | None, turn: Memory) -> Memory:
@@ -150,6 +152,10 @@ def _placed(said: Said, last: Memory | None, turn: Memory) -> Memory:
         return replace(turn, id=places.turn_id(conversation, 0))
     created_at = max(turn.created_at, last.created_at + _TICK)
     return replace(turn, id=places.turn_id(conversation, places.place_of(last.id) + 1), created_at=created_at)
+
+
+def _beside(row: Sequence[T], at: int) -> list[T]:
+    return [*row[max(0, at - 1) : at], *row[at + 1 : at + 2]]
 
 
 def _is_retry(last: Memory, turn: Memory, at: datetime) -> bool:

@@ -6,6 +6,7 @@ version of the past), contradicts one that nobody corrected (both stay, marked, 
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -100,11 +101,12 @@ class Revision:
             return [Near(each, Relation.SAME) for each in await self._equal(item)]
         query = Query(item.content, vector, session=self._said.conversation, as_of=self._said.at)
         found = await self._store.search(self._said.owner, query, limit=_CANDIDATES, pick=_alike)
-        return [
-            Near(each.memory, compare(item.content, each.memory.content, each.score))
-            for each in found
-            if self._holds_for(each.memory, item)
-        ]
+        near = []
+        for each in found:
+            await asyncio.sleep(0)  # comparing takes half a millisecond, and others wait for the loop
+            if self._holds_for(each.memory, item):
+                near.append(Near(each.memory, compare(item.content, each.memory.content, each.score)))
+        return near
 
     async def _equal(self, *items: Item) -> list[Memory]:
         by_digest = {digest(each.content): each for each in items}

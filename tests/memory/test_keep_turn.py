@@ -7,6 +7,8 @@ from proxy.core import places
 from proxy.core.models import TURN, Memory
 from proxy.memory.keep_turn import MAX_REPLY_CHARS, MAX_TEXT_CHARS
 from proxy.memory.remember import Keeping
+from proxy.memory.store import Query
+from tests.fakes import look, word_vector
 from tests.memory.telling import ALL_TURNS, DAY, NOW, TURNS, answer, contents, memories, tell
 
 KEY = "sk-" + "proj-" + "a1B2" * 12
@@ -182,3 +184,25 @@ async def test_time_is_what_the_clock_says_if_nobody_says_otherwise(edge, embedd
     await tell(edge, embedder, answer(ann, "Has a cat", text="My cat is ill", at=None))
     for [each] in (await edge.list(ann, limit=9), await edge.list(ann, TURNS, limit=9)):
         assert NOW <= each.created_at < NOW + timedelta(days=1)
+
+
+async def nearest(edge, owner, text: str, *, by: str) -> list[str]:
+    """The turns that are found for *text*, best first; *by* ``turns_dense`` or ``turns_sparse``."""
+    sight = await look(edge, owner, Query(text, word_vector(text), turns=True), limit=9)
+    return [found.memory.content for found in getattr(sight, by) if found.score > 0]
+
+
+async def test_a_turn_is_found_by_the_words_of_those_beside_it(edge, embedder, ann):
+    texts = ["Where is Lisbon?", "Flights please", "Oporto maybe", "Plan dinner"]
+    await tell(edge, embedder, *(answer(ann, text=text) for text in texts))
+    for by in ("turns_sparse", "turns_dense"):
+        assert await nearest(edge, ann, "lisbon", by=by) == ["Where is Lisbon?", "Flights please"]
+        assert sorted(await nearest(edge, ann, "oporto", by=by)) == ["Flights please", "Oporto maybe", "Plan dinner"]
+
+
+async def test_a_turn_borrows_nothing_from_another_conversation_or_from_what_is_gone(edge, embedder, ann):
+    await tell(edge, embedder, answer(ann, text="Where is Lisbon?"), answer(ann, text="Flights please"))
+    await edge.delete(ann, [at(ann, 0)])
+    await tell(edge, embedder, answer(ann, text="Oporto maybe"), answer(ann, text="Plan dinner", session="s2"))
+    assert await nearest(edge, ann, "lisbon", by="turns_sparse") == []
+    assert sorted(await nearest(edge, ann, "oporto", by="turns_sparse")) == ["Flights please", "Oporto maybe"]

@@ -1,6 +1,7 @@
 """What an answer tells, worked into what is known: said again, corrected, contradicted, new."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
@@ -154,6 +155,22 @@ class TestSaidAgain:
         await tell(edge, embedder, *told)
         assert await contents(edge, ann, EVER) == ["Is packing for Rome"]
 
+    async def test_what_is_deleted_meanwhile_is_not_stored_again(self, edge, embedder, ann):
+        class Deleting:
+            """Deletes what it has found."""
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(edge, name)
+
+            async def find(self, *args: object) -> list[Memory]:
+                found: list[Memory] = await edge.find(*args)
+                await edge.delete(ann, [each.id for each in found])
+                return found
+
+        await tell(edge, embedder, answer(ann, "Likes tea"))
+        await tell(Deleting(), embedder, answer(ann, "Likes tea", trace="t2"))
+        assert await contents(edge, ann, EVER) == []
+
 
 class TestScopes:
     async def test_what_is_for_one_conversation_is_only_known_there(self, edge, embedder, ann):
@@ -265,6 +282,28 @@ class TestCorrected:
         ends = {each.content: each.valid_until for each in await edge.list(ann, ALL_TURNS, limit=99)}
         assert [content for content, end in ends.items() if end != NOW] == ["Tea number 1"]
 
+    async def test_turns_end_that_said_it_without_being_asked_to_remember_it(self, edge, embedder, ann):
+        shown = await known(edge, embedder, ann, "Lives in Berlin")
+        texts = {
+            "Which vet do I need? I live in Berlin.": NOW,
+            "Remember:\nI live in Berlin\nI like tea": NOW,
+            "My sister lives in Berlin": None,
+            "I don't live in Berlin": None,
+            f"I live in Berlin where {'it rains and ' * 20} it snows": None,
+        }
+        told = [answer(ann, text=text, at=NOW - DAY) for text in texts]
+        await tell(edge, embedder, *told, options=Keeping(turn_days=0))
+        await tell(edge, embedder, answer(ann, {"content": "Lives in Munich", "replaces": "m1"}, shown=shown))
+        ends = {each.content: each.valid_until for each in await edge.list(ann, ALL_TURNS, limit=9)}
+        assert ends == texts | {"Believe me: Lives in Berlin": NOW}
+
+    async def test_a_turn_that_was_shown_can_be_forgotten_itself(self, edge, embedder, ann):
+        await tell(edge, embedder, answer(ann, text="My cat is ill", at=NOW - DAY))
+        [turn] = await edge.list(ann, ALL_TURNS, limit=9)
+        figures = await tell(edge, embedder, answer(ann, forget=("m1",), shown={"m1": turn.id}))
+        assert [each.valid_until for each in await edge.list(ann, ALL_TURNS, limit=9)] == [NOW]
+        assert figures.as_dict() == {"retired": 1}
+
     async def test_what_is_forgotten_is_retired_once(self, edge, embedder, ann, log):
         shown = await known(edge, embedder, ann, "Lives in Berlin", "Likes tea")
         await tell(edge, embedder, *(answer(ann, forget=("m2",), shown=shown, at=NOW + i * DAY) for i in range(2)))
@@ -313,6 +352,20 @@ class TestCorrected:
         assert await current(edge, ann) == ["Lives in Oslo"]
         found = await memories(edge, ann, EVER)
         assert [found[f"Lives in {city}"].replaces for city in ("Munich", "Rome")] == [shown["m1"], found["Lives in Munich"].id]
+
+    @pytest.mark.parametrize("circle", [False, True])
+    async def test_versions_without_a_beginning_are_left_as_they_are(self, edge, embedder, ann, circle: bool):
+        """Of which the first was deleted, or which were imported in a circle."""
+        past, other, gone = (str(uuid4()) for _ in range(3))
+        versions = [
+            Memory(past, "Lives in Berlin", NOW - DAY, NOW, valid_until=NOW, replaces=other if circle else gone),
+            Memory(other, "Lives in Rome", NOW - DAY, NOW, replaces=past),
+        ]
+        await edge.upsert(ann, [Entry(each, word_vector(each.content)) for each in versions])
+        item = {"content": "Lives in Oslo", "replaces": "m1"}
+        await tell(edge, embedder, answer(ann, item, shown={"m1": str(uuid4())}))
+        assert await current(edge, ann) == ["Lives in Oslo", "Lives in Rome"]
+        assert (await memories(edge, ann))["Lives in Oslo"].conflicts == (other,)
 
     async def test_what_was_corrected_is_stored_anew_when_it_is_true_again(self, edge, embedder, ann):
         shown = await known(edge, embedder, ann, "Lives in Berlin")
