@@ -28,7 +28,7 @@ MAX_SPEAKER_CHARS = 100
 
 # Secrets are looked for in this much, so that none is cut in half where the text ends.
 _READ_CHARS = 8 * MAX_TEXT_CHARS
-_TURNS = Which(types=(TURN,))
+_TURNS = Which(types=(TURN,), past=True)
 _TICK = timedelta(microseconds=1)
 
 T = TypeVar("T")
@@ -59,11 +59,11 @@ class TurnKeeper:
         if last is not None and _is_retry(last, turn, at):
             await self._answered(said, last, turn)
             return Kept(last.id, again=True)
-        known = await self._store.find(said.owner, [turn.content], _TURNS)
-        if known:
-            await self._restated(said, known[0], turn)
+        known = await self._known(said, turn, at)
+        if known is not None:
+            await self._restated(said, known, turn)
             figures.turns_restated += 1
-            return Kept(known[0].id)
+            return Kept(known.id)
         return await self._store_behind(said, last, turn, figures)
 
     async def drop(self, said: Said, at: datetime, figures: Figures) -> None:
@@ -101,9 +101,13 @@ class TurnKeeper:
         return redacted.text[:max_chars].encode("utf-8", "replace").decode().strip()
 
     async def _last(self, said: Said) -> Memory | None:
-        which = replace(_TURNS, session=said.conversation, past=True)
-        found = await self._store.list(said.owner, which, limit=1)
+        found = await self._store.list(said.owner, replace(_TURNS, session=said.conversation), limit=1)
         return found[0] if found else None
+
+    async def _known(self, said: Said, turn: Memory, at: datetime) -> Memory | None:
+        """A turn of any conversation that says the same, and holds."""
+        found = await self._store.find(said.owner, [turn.content], _TURNS)
+        return next((each for each in found if not is_over(each, at)), None)
 
     async def _answered(self, said: Said, last: Memory, turn: Memory) -> None:
         if turn.reply and turn.reply != last.reply:

@@ -34,6 +34,9 @@ _MIN_COSINE = 0.25
 _MAX_LINKS = 20
 """Of the turns that said it, and of the memories that it contradicts, a memory names so many: the latest."""
 
+_MAX_VERSIONS = 100
+"""That are looked through for the one which an answer names."""
+
 _EVER = Which(past=True)
 _IDS = uuid.UUID("5f8f4ee4-52d8-4f8e-9d0c-6a1d6b1a54a6")
 
@@ -194,7 +197,7 @@ class Revision:
 
     async def _descends(self, memory: Memory, ancestor: str) -> bool:
         """Whether *memory* is a later version of *ancestor*."""
-        for _ in range(_MAX_LINKS):
+        for _ in range(_MAX_VERSIONS):
             if memory.replaces in (None, ancestor):
                 break
             earlier = await self._store.get(self._said.owner, [memory.replaces])

@@ -1,6 +1,7 @@
 """Limits to what one owner may have."""
 
 import uuid
+from dataclasses import replace
 
 from proxy.core.models import Memory, Owner
 from proxy.memory.growth import Growth
@@ -72,15 +73,11 @@ async def test_one_owners_limit_is_not_anothers(edge, embedder, ann, ben):
 
 
 async def test_nobody_is_contradicted_by_what_went(edge, ann):
-    one, other = memory("Has 2 cats", importance=0.1), memory("Has 3 cats")
-    await store(edge, ann, one, memory("Has 3 cats too", conflicts=(one.id, other.id)))
-    await store(edge, ann, memory("Has 4 cats", conflicts=(one.id,)))
-    gone = memory("Has 2 dogs", importance=0.0, conflicts=(one.id,))
-    await store(edge, ann, gone)
-    await edge.revise(ann, [Memory(one.id, one.content, NOW, NOW, importance=1.0, conflicts=(gone.id,))])
-    assert await Growth(edge, Which().types, 3).wrote(ann, 1, NOW) == 1
-    [kept] = await edge.get(ann, [one.id])
-    assert kept.conflicts == ()
+    two, three, four = (memory(f"Has {count} cats", importance=count / 10) for count in (2, 3, 4))
+    rivals = {two.id: (three.id, four.id), three.id: (two.id, four.id), four.id: (two.id, three.id)}
+    await store(edge, ann, *(replace(each, conflicts=rivals[each.id]) for each in (two, three, four)))
+    assert await Growth(edge, Which().types, 2).wrote(ann, 3, NOW) == 1
+    assert {each.id: each.conflicts for each in await edge.list(ann, limit=9)} == {three.id: (four.id,), four.id: (three.id,)}
 
 
 async def test_an_owner_is_counted_when_the_room_may_be_used_up(edge, ann):

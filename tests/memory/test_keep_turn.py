@@ -127,6 +127,13 @@ async def test_a_prompt_that_is_used_again_gains_weight_and_life_and_is_not_stor
     assert figures.as_dict() == {"turns": 1, "turns_restated": 1}
 
 
+async def test_a_prompt_of_the_past_is_known_of_the_past(edge, embedder, ann):
+    told = [answer(ann, text="Summarise my mail", session=f"s{days}", at=NOW - days * DAY) for days in (900, 800)]
+    await tell(edge, embedder, *told)
+    [turn] = await edge.list(ann, ALL_TURNS, limit=9)
+    assert (turn.access_count, turn.valid_until) == (1, NOW - 435 * DAY)
+
+
 async def test_a_turn_that_was_ended_is_said_anew(edge, embedder, ann):
     await tell(edge, embedder, answer(ann, text="I live in Berlin", at=NOW - 2 * DAY))
     [turn] = await edge.list(ann, TURNS, limit=9)
