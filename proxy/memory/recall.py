@@ -99,9 +99,9 @@ class Recall:
         return self._options.keep_turns and self._options.show_turns != "none"
 
     async def _recall(self, owner: Owner, asked: Asked) -> Recalled:
+        found = await self.find(owner, asked)
         profile = [each for each in await self._profile.of(owner) if not asked.knows(each.memory)]
         present = replace(asked.present, ids=asked.present.ids | {note.memory.id for note in profile})
-        found = await self.find(owner, asked)
         memories = select_memories(found, present, limit=self._options.limit)
         turns = select_turns(found, present, memories, limit=self._options.turn_limit)
         notes = [

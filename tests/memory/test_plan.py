@@ -9,13 +9,14 @@ from multidict import CIMultiDict
 
 from proxy import config
 from proxy.core.blocks import Block
+from proxy.core.echo import Foreign
 from proxy.core.filters import FilterOptions
 from proxy.core.identity import IdentityError, Mode
 from proxy.core.models import Owner
 from proxy.errors import EmbedError
 from proxy.memory.plan import Plan, Planner
 from proxy.memory.recall import Recall
-from proxy.memory.remember import Remember, Said
+from proxy.memory.remember import Keeping, Remember, Said, Spoken
 from proxy.memory.replay import Replay
 from proxy.memory.turn import Turns
 
@@ -46,7 +47,7 @@ class Planning:
 
 @pytest.fixture
 async def planning(edge, embedder, ann) -> Planning:
-    async with Remember(edge, embedder, queue_size=1, grace_s=30).running() as remember:
+    async with Remember(edge, embedder, options=Keeping(), queue_size=1, grace_s=30).running() as remember:
         remember.submit(Said(ann, None, "t", [Block('["Likes tea"]')]))
     return Planning(edge, embedder, ann)
 
@@ -61,7 +62,7 @@ async def test_the_full_mode_recalls_and_extracts(planning, edge):
     system, user = messages(plan)
     assert system == INSTRUCTED
     assert user["content"].startswith("<recalled_notes>")
-    assert user["content"].endswith("[m1] (fact) Likes tea\n</recalled_notes>\n\ntea")
+    assert user["content"].endswith(f"[m1] (fact, {memory.created_at:%Y-%m-%d}) Likes tea\n</recalled_notes>\n\ntea")
     assert replace(plan, body=b"") == Plan(
         body=b"",
         trace=plan.trace,
@@ -70,6 +71,8 @@ async def test_the_full_mode_recalls_and_extracts(planning, edge):
         session=plan.session,
         answer=FilterOptions(),
         shown={"m1": memory.id},
+        foreign=Foreign("Remember.", recalled=(user["content"].removesuffix("tea"),), system=[], tools=[], said=["tea"]),
+        spoken=Spoken("tea"),
         report={
             "X-Memory-Status": "ok",
             "X-Memory-Recalled": "1",
@@ -130,6 +133,51 @@ async def test_the_answer_is_read_as_request_and_configuration_say(planning, fie
     assert (await planning.plan(body(**fields))).answer == expected
 
 
+@pytest.mark.parametrize(
+    ("mode", "fields", "spoken"),
+    [
+        (Mode.FULL, {}, Spoken("tea")),
+        (Mode.WRITE, {}, Spoken("tea")),
+        (Mode.READ, {}, None),
+        (Mode.FULL, {"response_format": {"type": "json_object"}}, None),
+        (Mode.FULL, {"messages": [{"role": "user", "content": "tea", "name": "Ann"}]}, Spoken("tea", "Ann")),
+        (Mode.FULL, {"messages": [{"role": "user", "content": "tea", "name": 7}]}, Spoken("tea")),
+        (Mode.FULL, {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, None),
+        (Mode.FULL, {"messages": [{"role": "system", "content": "a"}]}, None),
+    ],
+)
+async def test_the_user_s_message_is_kept_if_it_is_a_person_s(
+    planning, mode: Mode, fields: dict[str, Any], spoken: Spoken | None
+):
+    assert (await planning.plan(body(**fields), mode)).spoken == spoken
+
+
+async def test_messages_are_kept_though_the_model_is_not_asked_for_memories(planning):
+    planning.extract = config.Extract(enabled=False)
+    assert (await planning.plan()).spoken == Spoken("tea")
+
+
+async def test_messages_are_not_kept_if_they_are_not_to_be(planning):
+    planning.recall = config.Recall(keep_turns=False)
+    assert (await planning.plan()).spoken is None
+
+
+async def test_what_is_said_goes_on_with_its_request(planning):
+    plan = await planning.plan()
+    blocks = [Block("[]")]
+    said = plan.said(blocks, lambda: "Noted.")
+    assert said is not None
+    assert said.spoken is not None
+    assert said.spoken.reply() == "Noted."
+    assert replace(said, spoken=None) == Said(
+        planning.owner, plan.session, plan.trace, blocks, shown=plan.shown, model="m", foreign=plan.foreign
+    )
+
+
+async def test_nobody_s_request_says_nothing(planning):
+    assert (await planning.plan(b"not JSON")).said([Block("[]")], str) is None
+
+
 async def test_trouble_is_told(planning):
     planning.embedder.failure = EmbedError("down")
     plan = await planning.plan()
@@ -148,7 +196,7 @@ async def test_what_can_t_be_read_goes_untouched(planning, data: bytes):
 
 
 async def test_a_bad_name_in_the_body_costs_only_the_memories(edge, embedder):
-    turns = Turns(Recall(edge, embedder, limit=5, min_score=0.25, token_budget=600, deadline_s=30), Replay())
+    turns = Turns(Recall(edge, embedder, config.Recall(deadline_ms=30_000)), Replay())
     planner = Planner(turns, config.Recall(), config.Extract(), instruction="Remember.", default_user="default")
     data = body(user="a\x00b")
     plan = await planner.plan({}, Mode.FULL, data)

@@ -116,9 +116,8 @@ async def test_a_late_search_finds_nothing_and_says_so(edge, embedder, ann, log)
 async def test_who_is_cancelled_stops_searching(edge, embedder, ann):
     embedder.gate.clear()
     task = asyncio.get_running_loop().create_task(recalling(edge, embedder).recall(ann, Asked("tea")))
-    async with asyncio.timeout(HANG_MS / 1000):
-        while not embedder.queries:
-            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert embedder.queries == ["tea"]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -7,6 +7,7 @@ import base64
 import gzip
 import io
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -136,7 +137,7 @@ class TestMemory:
         await proxy.settled()
         asked = await ask(proxy, "Which tea do I like, green tea?")
         assert asked.headers["X-Memory-Recalled"] == "1"
-        assert "[m1] (fact) Likes white tea\n" in model.last.prompt
+        assert re.search(r"\[m1\] \(fact, [\d-]{10}\) Likes white tea\n", model.last.prompt)
         assert "Likes green tea" not in model.last.prompt
 
     async def test_the_answer_says_what_memory_did(self, proxy, model, ask):

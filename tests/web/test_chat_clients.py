@@ -180,7 +180,7 @@ async def test_with_the_real_model_two_users_are_told_apart(model, model_dir, tm
             question: Any = [{"role": "user", "content": "What must I not eat?"}]
             await client.chat.completions.create(model="m", messages=question, user=user)
             prompts[user] = model.last.prompt
-    assert "[m1] (fact) Is allergic to peanuts" in prompts["ann"]
+    assert ") Is allergic to peanuts\n" in prompts["ann"]
     assert "meat" not in prompts["ann"]
-    assert "[m1] (fact) Eats no meat" in prompts["ben"]
+    assert ") Eats no meat\n" in prompts["ben"]
     assert prompts["cat"] == "What must I not eat?"
