@@ -29,7 +29,10 @@ from proxy.memory.worth import IMPORTANCE_OF
 
 _CANDIDATES = 20
 _MIN_COSINE = 0.25
-"""What is less alike is not even compared; ``core/restated`` has floors of its own."""
+"""What is less alike is only compared if it shares words; ``core/restated`` has floors of its own."""
+
+_BY_WORDS = 10
+"""How many are compared because of the words that they share, best first."""
 
 _MAX_LINKS = 20
 """Of the turns that said it, and of the memories that it contradicts, a memory names so many: the latest."""
@@ -233,7 +236,10 @@ class Revision:
 
 
 def _alike(hits: Hits) -> list[Choice]:
-    return [Choice(hit.id, hit.score) for hit in hits.dense if hit.score >= _MIN_COSINE]
+    """By meaning, and by words: of short statements with rare names in them, such as where one studies, only the verb is alike."""
+    cosines = {hit.id: hit.score for hit in hits.dense}
+    near = [id_ for id_, cosine in cosines.items() if cosine >= _MIN_COSINE]
+    return [Choice(id_, cosines.get(id_, 0.0)) for id_ in dict.fromkeys([*near, *(hit.id for hit in hits.sparse[:_BY_WORDS])])]
 
 
 def _importance(item: Item) -> float:

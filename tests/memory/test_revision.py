@@ -1,5 +1,6 @@
 """What an answer tells, worked into what is known: said again, corrected, contradicted, new."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import pytest
 
 from proxy.core import places
 from proxy.core.models import Memory, Owner
+from proxy.memory.embedder import Vector
 from proxy.memory.remember import Keeping
 from proxy.memory.store import Entry, MemoryStore
 from tests.fakes import WordEmbedder, word_vector
@@ -223,6 +225,17 @@ class TestContradicted:
             "Has 3 cats": {"Has 2 cats", "Has 4 cats"},
             "Has 4 cats": {"Has 2 cats", "Has 3 cats"},
         }
+
+    async def test_they_are_told_by_their_words_when_their_vectors_are_far_apart(self, edge, embedder, ann):
+        """As with a real model, to which "Studies at Coimbra" and "Studies at Ghent" are but .20 alike."""
+
+        class Estranging(WordEmbedder):
+            async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
+                return [word_vector(text.rpartition(" ")[2]) for text in texts]
+
+        await tell(edge, Estranging(), answer(ann, "Studies at Coimbra"), answer(ann, "Studies at Ghent", trace="t2"))
+        coimbra, ghent = (await memories(edge, ann))["Studies at Coimbra"], (await memories(edge, ann))["Studies at Ghent"]
+        assert (coimbra.conflicts, ghent.conflicts) == ((ghent.id,), (coimbra.id,))
 
     async def test_what_is_known_already_contradicts_no_more(self, edge, embedder, ann):
         told = [answer(ann, each, trace=each) for each in ("Has 2 cats", "Has 3 cats", "The user has 2 cats")]
