@@ -74,12 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def measure(people: Sequence[Person], *, with_facts: bool, report: Report) -> dict[str, Board]:
     """For each way of finding, what it found for every question."""
     boards = {name: Board() for name in ("dense", "bm25", "rrf60", "ours")}
-    # Enough for a turn and its neighbours, and for no question.
-    async with open_embedder(config.Embedding(cache_entries=4)) as embedder, _chatting(embedder) as chatting:
+    # The write path embeds a turn with its neighbours more than once; a question is embedded by each that finds it.
+    remembering, plain = config.Embedding(cache_entries=4), config.Embedding(cache_entries=0)
+    async with open_embedder(remembering) as embedder, open_embedder(plain) as another, _chatting(embedder) as chatting:
         await _feed(chatting.remember, people, with_facts=with_facts, report=report)
         steps = _counted(report, "asking", sum(len(each.questions) for each in people))
         for person in people:
-            baselines = await Baselines.of(person, embedder)
+            baselines = await Baselines.of(person, another)
             ours = await _Ours.of(person, chatting)
             for question in person.questions:
                 boards["ours"].add(question, judge(ours.evidence(question), await ours.find(question.text)))
