@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,9 @@ from proxy.core.poison import neutralise
 from proxy.memory.figures import Figures
 from proxy.memory.said import Keeping, Said
 from proxy.memory.store import digest
+
+# Behind a blank it stands for half a character (``core/items``).
+_QUESTION = re.compile(r"\S[?？]\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,15 @@ def listen(said: Said, options: Keeping, figures: Figures) -> Told:
 
 def _own_items(said: Said, extracted: list[Extracted], figures: Figures) -> Iterator[Item]:
     for item in (item for each in extracted for item in each.items):
-        echo = None if said.foreign is None else said.foreign.echo(item.content)
+        echo = _echo(said, item.content)
         if echo is None:
             yield item
         else:
             figures.echoes[echo] += 1
+
+
+def _echo(said: Said, content: str) -> str | None:
+    """What *content* repeats, where it should state something: a question is the user's of a moment ago, and holds nothing."""
+    if _QUESTION.search(content):
+        return "question"
+    return None if said.foreign is None else said.foreign.echo(content)

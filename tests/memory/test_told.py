@@ -72,6 +72,13 @@ def test_what_the_model_only_repeats_is_dropped_and_counted(ann):
     assert figures.as_dict() == {"echoes": {"recalled": 1, "system": 1}}
 
 
+def test_a_question_states_nothing(ann):
+    items = ("Where is the wool carpet that I ordered?", "The user asked: 几点了？", "Asked for the carpet", "Is ill")
+    found, figures = heard(answer(ann, *items))
+    assert [item.content for item in found.items.values()] == ["Asked for the carpet", "Is ill"]
+    assert figures.as_dict() == {"echoes": {"question": 2}}
+
+
 def test_short_ids_are_looked_up_among_what_was_shown(ann):
     items = [{"content": "a b", "replaces": "m1"}, {"content": "c d", "replaces": "m9"}]
     found, _ = heard(answer(ann, *items, forget=("m2", "m9", "id 1"), shown={"m1": "id 1", "m2": "id 2"}))
