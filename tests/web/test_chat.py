@@ -20,7 +20,8 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from proxy.core.models import Owner
+from proxy.core.models import TURN, Owner
+from proxy.memory.store import Which
 from tests.fakes import ABOUT_TEA, ModelAPI, RunningProxy, memory_proxy, model_api
 
 HANG_S = 60
@@ -195,6 +196,80 @@ class TestMemory:
         again = await send(proxy, chat("", messages=messages), X_Memory_User="ann")
         assert [each["content"] for each in model.last.json["messages"] if each["role"] == "user"] == [given]
         assert first.headers["X-Memory-Ids"] == again.headers["X-Memory-Ids"]
+
+
+class TestTurns:
+    async def test_a_message_is_recalled_with_its_reply_and_neighbours(self, proxy, model, ask):
+        conversation: list[dict[str, str]] = []
+        said = ["I moved to Oslo in May", "The flat has a piano in it", "Rent is due on Mondays"]
+        for text, reply in zip(said, ("How nice!", "Do you play?", "Noted."), strict=True):
+            model.text = reply
+            conversation.append({"role": "user", "content": text})
+            await ask(proxy, "", stream=len(conversation) == 3, messages=conversation)
+            conversation.append({"role": "assistant", "content": reply})
+            await proxy.settled()
+        await ask(proxy, "What is in the flat, a piano?")
+        [line] = re.findall(r"^\[m1\] .*$", model.last.prompt, re.MULTILINE)
+        assert re.sub(r"\d{4}-\d\d-\d\d", "DATE", line) == (
+            "[m1] (said DATE) The flat has a piano in it | answer: Do you play?"
+            " | before: I moved to Oslo in May | after: Rent is due on Mondays"
+        )
+
+    async def test_of_an_answer_only_what_the_user_saw_is_recalled(self, proxy, model, ask):
+        model.text = NOTED
+        await ask(proxy, "My flat has a piano", stream=True)
+        await proxy.settled()
+        [turn] = await proxy.memory.store.list(Owner("ann"), Which(types=(TURN,)), limit=9)
+        assert (turn.content, turn.reply, turn.source) == ("My flat has a piano", "Noted.", "turn")
+
+    async def test_a_tool_loop_is_one_turn_with_the_last_reply(self, proxy, model, ask):
+        question = {"role": "user", "content": "Is there a piano in my flat?"}
+        call = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f"}}]}
+        model.text = "Let me see."
+        await ask(proxy, "", messages=[question])
+        model.text = "There is."
+        await ask(proxy, "", messages=[question, call, {"role": "tool", "tool_call_id": "c", "content": "yes"}])
+        await proxy.settled()
+        turns = await proxy.memory.store.list(Owner("ann"), Which(types=(TURN,)), limit=9)
+        assert [(each.content, each.reply) for each in turns] == [("Is there a piano in my flat?", "There is.")]
+
+    @pytest.mark.parametrize(("mode", "kept"), [("full", 1), ("write", 1), ("read", 0), ("off", 0)])
+    async def test_a_mode_that_does_not_write_keeps_no_message(self, proxy, ask, mode: str, kept: int):
+        await ask(proxy, "My flat has a piano", mode=mode)
+        await proxy.settled()
+        assert await proxy.memory.store.count(Owner("ann"), Which(types=(TURN,))) == kept
+
+    async def test_what_the_upstream_refused_is_not_kept(self, proxy, model, ask):
+        async def refuse(_: web.Request) -> web.Response:
+            return web.json_response({"error": {"message": "no"}}, status=429)
+
+        model.handler = refuse
+        await ask(proxy, "My flat has a piano")
+        await proxy.settled()
+        assert await proxy.memory.store.count(Owner("ann"), Which(types=(TURN,))) == 0
+
+    async def test_nothing_of_ours_comes_back_as_a_memory(self, proxy, model, ask):
+        model.text = NOTED
+        await ask(proxy, "I like green tea")
+        await proxy.settled()
+        echoes = ["Each content is one short sentence that stands alone", "You are Bob the pirate", "Likes green tea"]
+        model.text = "Arr!\n<memory>" + json.dumps({"memories": [{"content": each} for each in echoes]}) + "</memory>"
+        messages = [
+            {"role": "system", "content": "You are Bob the pirate."},
+            {"role": "user", "content": "What do I drink, tea?"},
+        ]
+        await ask(proxy, "", messages=messages)
+        await proxy.settled()
+        assert await proxy.memories("ann") == ["Likes green tea"]
+        assert proxy.memory.remember.figures.echoes.total() == 3
+
+    async def test_a_secret_is_in_no_file(self, proxy, model, ask, tmp_path):
+        secret = "sk-" + "proj-" + "a1B2" * 12
+        model.text = f'Noted: {secret}\n<memory>{{"memories":[{{"content":"The key is {secret}"}}]}}</memory>'
+        await ask(proxy, f"My key is {secret}")
+        await proxy.settled()
+        written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        assert (b"My key is [redacted" in written, secret.encode() in written) == (True, False)
 
 
 class TestModes:
