@@ -14,7 +14,7 @@ from proxy.core.models import PROFILE_TYPES, Owner
 from proxy.memory.store import MemoryStore, Which
 from proxy.memory.worth import worth
 
-_CANDIDATES = 100
+_CANDIDATES = 50
 
 
 class Profile:

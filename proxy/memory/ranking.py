@@ -43,24 +43,20 @@ def rank(hits: Hits, *, min_score: float, limit: int) -> list[Choice]:
         return []
     memories = _fused(hits.dense, hits.sparse, min_score)
     turns = _fused(hits.turns_dense, hits.turns_sparse, min_score)
-    lifted = _with_conversations({**memories, **_with_memories(turns, memories)})
-    return sorted(lifted, key=lambda each: each.score, reverse=True)[:limit]
+    lent = _best((turn_of(each), MEMORY_WEIGHT * score) for each, score in memories.items() if has_place(each))
+    scores = memories | {turn: turns.get(turn, 0.0) + lent.get(turn, 0.0) for turn in turns | lent}
+    session = _best((conversation_of(each), SESSION_WEIGHT * score) for each, score in scores.items() if has_place(each))
+    lifted = {each: score + (session[conversation_of(each)] if has_place(each) else 0.0) for each, score in scores.items()}
+    best = sorted(lifted, key=lifted.__getitem__, reverse=True)[:limit]
+    return _explained(best, lifted, hits, lent, session)
 
 
-def _fused(dense: Sequence[Hit], sparse: Sequence[Hit], min_score: float) -> dict[str, Choice]:
-    """The union of two lists by id."""
+def _fused(dense: Sequence[Hit], sparse: Sequence[Hit], min_score: float) -> dict[str, float]:
+    """The union of two lists, by id."""
     near, fitting = _scaled(dense), _scaled(sparse)
-    cosines, words = ({hit.id: hit.score for hit in hits} for hits in (dense, sparse))
-    enough = LEAST_WORDS * max(words.values(), default=0.0)
-    return {
-        each: Choice(
-            each,
-            DENSE_WEIGHT * near.get(each, 0.0) + (1 - DENSE_WEIGHT) * fitting.get(each, 0.0),
-            Scores(dense=cosines.get(each), sparse=words.get(each)),
-        )
-        for each in cosines | words
-        if cosines.get(each, -1.0) >= min_score or words.get(each, 0.0) >= enough > 0
-    }
+    enough = LEAST_WORDS * max((hit.score for hit in sparse), default=0.0)
+    let_in = [hit.id for hit in dense if hit.score >= min_score] + [hit.id for hit in sparse if hit.score >= enough > 0]
+    return {each: DENSE_WEIGHT * near.get(each, 0.0) + (1 - DENSE_WEIGHT) * fitting.get(each, 0.0) for each in let_in}
 
 
 def _scaled(hits: Sequence[Hit]) -> dict[str, float]:
@@ -71,22 +67,6 @@ def _scaled(hits: Sequence[Hit]) -> dict[str, float]:
     return {hit.id: (hit.score - least) / (most - least) if most > least else 1.0 for hit in hits}
 
 
-def _with_memories(turns: Mapping[str, Choice], memories: Mapping[str, Choice]) -> dict[str, Choice]:
-    """*turns*, and those of which only a memory was found, each lifted by the best of its memories."""
-    best = _best((turn_of(each), choice.score) for each, choice in memories.items() if has_place(each))
-    found = {**{turn: Choice(turn, 0.0) for turn in best}, **turns}
-    return {turn: _lifted(choice, neighbour=MEMORY_WEIGHT * best.get(turn, 0.0)) for turn, choice in found.items()}
-
-
-def _with_conversations(found: Mapping[str, Choice]) -> list[Choice]:
-    """Each lifted by the best of its conversation, which may be itself."""
-    best = _best((conversation_of(each), choice.score) for each, choice in found.items() if has_place(each))
-    return [
-        _lifted(choice, session=SESSION_WEIGHT * best[conversation_of(each)] if has_place(each) else 0.0)
-        for each, choice in found.items()
-    ]
-
-
 def _best(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
     best: dict[str, float] = {}
     for name, score in scores:
@@ -94,8 +74,24 @@ def _best(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
     return best
 
 
-def _lifted(choice: Choice, **parts: float) -> Choice:
-    return replace(choice, score=choice.score + sum(parts.values()), scores=replace(choice.scores, **parts))
+def _explained(
+    chosen: Sequence[str], scores: Mapping[str, float], hits: Hits, lent: Mapping[str, float], session: Mapping[str, float]
+) -> list[Choice]:
+    dense = {hit.id: hit.score for hit in (*hits.dense, *hits.turns_dense)}
+    sparse = {hit.id: hit.score for hit in (*hits.sparse, *hits.turns_sparse)}
+    return [
+        Choice(
+            each,
+            scores[each],
+            Scores(
+                dense=dense.get(each),
+                sparse=sparse.get(each),
+                session=session[conversation_of(each)] if has_place(each) else 0.0,
+                neighbour=lent.get(each, 0.0),
+            ),
+        )
+        for each in chosen
+    ]
 
 
 def weighed(found: Iterable[ScoredMemory], now: datetime) -> list[ScoredMemory]:

@@ -21,12 +21,15 @@ from proxy.memory.embedder import Embedder
 from proxy.memory.profile import Profile
 from proxy.memory.ranking import rank, weighed
 from proxy.memory.selection import Present, select_memories, select_turns
-from proxy.memory.store import MemoryStore, Query
+from proxy.memory.store import MemoryStore, Pick, Query
 
 logger = structlog.get_logger()
 
 _CANDIDATES = 50
 _RANKED = 40
+_READ = 16
+"""Of those ranked, for a chat: it shows a few, and some are left out for others."""
+
 _QUERY_CHARS = 2000
 
 
@@ -64,6 +67,7 @@ class Recall:
         self._note = partial(note_of, redact=redact)
         self._note_of_turn = partial(note_of_turn, redact=redact, with_reply=options.show_turns == "exchanges")
         self._pick = partial(rank, min_score=options.min_score, limit=_RANKED)
+        self._pick_few = partial(rank, min_score=options.min_score, limit=_READ)
 
     async def recall(self, owner: Owner, asked: Asked) -> Recalled:
         """What to show *owner*'s model with a message. Never raises: a late or failing search finds nothing."""
@@ -84,12 +88,15 @@ class Recall:
 
         Of a message without content words ("yes, do that") it is the last one that has some that is looked for.
         """
+        return await self._find(owner, asked, self._pick, as_of)
+
+    async def _find(self, owner: Owner, asked: Asked, pick: Pick, as_of: datetime | None = None) -> list[ScoredMemory]:
         text = next((each for each in (asked.text, *reversed(asked.earlier)) if has_content(each)), None)
         if text is None:
             return []
         text = text[-_QUERY_CHARS:]
         query = Query(text, await self._embedder.embed_query(text), asked.session, as_of, turns=self._shows_turns)
-        found = await self._store.search(owner, query, limit=_CANDIDATES, pick=self._pick)
+        found = await self._store.search(owner, query, limit=_CANDIDATES, pick=pick)
         when = as_of or datetime.now(UTC)
         # A turn that is found by a memory of its own may have ended.
         return weighed((each for each in found if each.memory.holds_at(when)), when)
@@ -99,7 +106,7 @@ class Recall:
         return self._options.keep_turns and self._options.show_turns != "none"
 
     async def _recall(self, owner: Owner, asked: Asked) -> Recalled:
-        found = await self.find(owner, asked)
+        found = await self._find(owner, asked, self._pick_few)
         profile = [each for each in await self._profile.of(owner) if not asked.knows(each.memory)]
         present = replace(asked.present, ids=asked.present.ids | {note.memory.id for note in profile})
         memories = select_memories(found, present, limit=self._options.limit)

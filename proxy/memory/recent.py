@@ -1,17 +1,19 @@
 """Searches that were made a moment ago, answered again without a search.
 
 Apps send the same message more than once: a client retries, several agents work on it, an answer is asked for again.
-A write through this process is seen at once, one to what a tenant shares by all; one through another replica after the few seconds that an answer is kept.
+A write through this process is seen at once, one to what a tenant shares by all.
+One through another replica is seen after the few seconds that an answer is kept.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.memory.store import Entry, MemoryStore, Pick, Query, Which
@@ -19,7 +21,8 @@ from proxy.memory.store import Entry, MemoryStore, Pick, Query, Which
 _OWNERS = 1000
 _SEARCHES = 16
 
-_Key = tuple[Query, bool, int, Pick]
+_Key = tuple[Query, bool, int, Pick] | tuple[Which, int]
+T = TypeVar("T")
 
 
 class RecentSearches:
@@ -28,21 +31,24 @@ class RecentSearches:
     def __init__(self, store: MemoryStore, *, seconds: float) -> None:
         self._store = store
         self._seconds = seconds
-        self._recent: OrderedDict[str, OrderedDict[_Key, tuple[float, list[ScoredMemory]]]] = OrderedDict()
+        self._recent: OrderedDict[str, OrderedDict[_Key, tuple[float, Any]]] = OrderedDict()
 
     async def search(self, owner: Owner, query: Query, *, limit: int, pick: Pick) -> list[ScoredMemory]:
+        key = (replace(query, vector=None), query.vector is None, limit, pick)
+        return await self._kept(owner, key, partial(self._store.search, owner, query, limit=limit, pick=pick))
+
+    async def _kept(self, owner: Owner, key: _Key, call: Callable[[], Awaitable[T]]) -> T:
         # A write meanwhile takes this away from the owners: what was found before it is then kept where nobody looks.
         recent = self._recent.setdefault(owner.key, OrderedDict())
         self._recent.move_to_end(owner.key)
-        key = (replace(query, vector=None), query.vector is None, limit, pick)
-        until, found = recent.get(key, (0.0, []))
+        until, found = recent.get(key, (0.0, None))
         if until <= monotonic():
-            found = await self._store.search(owner, query, limit=limit, pick=pick)
+            found = await call()
             recent[key] = (monotonic() + self._seconds, found)
             recent.move_to_end(key)
         _shorten(recent, _SEARCHES)
         _shorten(self._recent, _OWNERS)
-        return found
+        return cast("T", found)
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         with self._forgetting(owner):
@@ -63,7 +69,9 @@ class RecentSearches:
         return await self._store.find(owner, contents, which)
 
     async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
-        return await self._store.list(owner, which, limit=limit)
+        """Kept are only lists with what all users share, as chats read them; whoever is about to write wants to know how it is."""
+        found = partial(self._store.list, owner, which, limit=limit)
+        return await self._kept(owner, (which, limit), found) if which.shared else await found()
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         return await self._store.count(owner, which)

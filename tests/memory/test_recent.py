@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from proxy.core.models import Memory, Owner, ScoredMemory
+from proxy.core.models import PROFILE_TYPES, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
 from proxy.memory import recent
 from proxy.memory.missing import MissingStore
 from proxy.memory.recent import RecentSearches
-from proxy.memory.store import Entry, Hits, Query
+from proxy.memory.store import Entry, Hits, Query, Which
 from tests.fakes import word_vector
 
 ANN, BEN = Owner("ann"), Owner("ben")
@@ -28,8 +28,13 @@ class CountingStore(MissingStore):
     def __init__(self) -> None:
         super().__init__("only searches and writes")
         self.searches: list[tuple[str, str]] = []
+        self.lists = 0
         self.gate = asyncio.Event()
         self.gate.set()
+
+    async def list(self, owner, which=Which(), *, limit):
+        self.lists += 1
+        return [TEA.memory]
 
     async def search(self, owner, query, *, limit, pick):
         self.searches.append((owner.user, query.text))
@@ -176,3 +181,16 @@ async def test_everything_else_is_asked_of_the_store(tmp_path):
     for call in [*calls, *(write(searches, ANN) for write in WRITES.values()), ask(searches)]:
         with pytest.raises(Exception, match="the disk is full"):
             await call
+
+
+async def test_what_the_profile_is_made_from_is_listed_once_until_something_is_written(store):
+    searches = RecentSearches(store, seconds=60)
+    profile, others = Which(PROFILE_TYPES, shared=True), Which(PROFILE_TYPES)
+    for _ in range(2):
+        assert await searches.list(ANN, profile, limit=9) == [TEA.memory]
+    await searches.revise(ANN, [])
+    await searches.list(ANN, profile, limit=9)
+    assert store.lists == 2
+    for _ in range(2):
+        await searches.list(ANN, others, limit=9)
+    assert store.lists == 4
