@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.core.models import MEMORY_TYPES, Memory, Owner, ScoredMemory, Scores
 
@@ -47,9 +47,8 @@ class Query:
     turns: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A memory's id and its raw score in one list: cosine similarity (dense) or BM25 (sparse)."""
+class Hit(NamedTuple):
+    """A memory's id and its raw score in one list: cosine similarity (dense) or BM25 (sparse). There are hundreds in a search."""
 
     id: str
     score: float
