@@ -51,7 +51,7 @@ class Memory:
     It held from ``valid_from`` (``None``: since it was made) until ``valid_until`` (``None``: it still does, and never passes).
     ``replaces`` is the id of the version that it corrects, ``conflicts`` names memories that say otherwise and are as current.
     ``scope``: whether it is for all of the user's conversations, for its ``session`` only, or for all users of the tenant.
-    ``access_count`` and ``last_accessed_at``: how often, and when last, the user said it again.
+    ``access_count``, ``last_accessed_at`` and ``last_trace``: how often, when last and in which request the user said it again.
     ``flagged``: it reads as an order to the model. ``source``, ``trace``, ``model``: where it came from.
     A ``TURN`` carries the ``speaker``'s name, if the message had one, and the ``reply``; a memory the ids of the ``turns`` that said it.
     """
@@ -71,6 +71,7 @@ class Memory:
     conflicts: tuple[str, ...] = ()
     access_count: int = 0
     last_accessed_at: datetime | None = None
+    last_trace: str | None = None
     flagged: bool = False
     source: str = "chat"
     trace: str | None = None
@@ -86,6 +87,10 @@ class Memory:
     @property
     def is_turn(self) -> bool:
         return self.type == TURN
+
+    def has_from(self, trace: str) -> bool:
+        """Whether the request *trace* made it, or was the last to say it again: what comes of it now is the same once more."""
+        return trace in (self.trace, self.last_trace)
 
     def holds_at(self, time: datetime) -> bool:
         return (self.valid_from or self.created_at) <= time and (self.valid_until is None or time < self.valid_until)

@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 from proxy.core import places
-from proxy.core.chatter import has_content
-from proxy.core.frames import without_frames
 from proxy.core.models import TURN, Memory
 from proxy.memory.embedder import Embedder
 from proxy.memory.figures import Figures
+from proxy.memory.heard import Heard
 from proxy.memory.indexing import dense_text, dense_vector
-from proxy.memory.said import Keeping, Said
+from proxy.memory.said import Keeping
 from proxy.memory.store import Entry, MemoryStore, Which, digest
 from proxy.memory.validity import is_over, longer, until
 
-MAX_TEXT_CHARS = 4000
-MAX_REPLY_CHARS = 2000
-MAX_SPEAKER_CHARS = 100
-
-# Secrets are looked for in this much, so that none is cut in half where the text ends.
-_READ_CHARS = 8 * MAX_TEXT_CHARS
 _TURNS = Which(types=(TURN,), past=True)
 _TICK = timedelta(microseconds=1)
 
@@ -50,95 +43,89 @@ class TurnKeeper:
         self._embedder = embedder
         self._options = options
 
-    async def keep(self, said: Said, at: datetime, figures: Figures) -> Kept | None:
-        """Where the message of *said* is kept; ``None`` if it isn't."""
-        turn = self._read(said, at, figures)
+    async def keep(self, heard: Heard, figures: Figures) -> Kept | None:
+        """Where the message of *heard* is kept; ``None`` if it isn't. What was kept before a crash stays as it is."""
+        turn = self._read(heard)
         if turn is None:
             return None
-        last = await self._last(said)
-        if last is not None and _is_retry(last, turn, at):
-            await self._answered(said, last, turn)
-            return Kept(last.id, again=True)
-        known = await self._known(said, turn, at)
-        if known is not None:
-            await self._restated(said, known, turn)
+        last = await self._last(heard)
+        if last is not None and _is_retry(last, turn):
+            await self._answered(heard, last, turn)
+            return Kept(last.id, again=last.trace != heard.trace)
+        known = await self._known(heard, turn)
+        if known is None:
+            return await self._store_behind(heard, last, turn, figures)
+        if not known.has_from(heard.trace):
+            await self._restated(heard, known, turn)
             figures.turns_restated += 1
-            return Kept(known.id)
-        return await self._store_behind(said, last, turn, figures)
+        return Kept(known.id)
 
-    async def drop(self, said: Said, at: datetime, figures: Figures) -> None:
-        """The message of *said* asks to forget what it names: an earlier round of it must not stay either."""
-        turn = self._read(said, at, figures)
-        last = await self._last(said) if turn is not None else None
-        if turn is not None and last is not None and _is_retry(last, turn, at):
-            await self._store.delete(said.owner, [last.id])
+    async def drop(self, heard: Heard) -> None:
+        """The message of *heard* asks to forget what it names: an earlier round of it must not stay either."""
+        turn = self._read(heard)
+        last = await self._last(heard) if turn is not None else None
+        if turn is not None and last is not None and _is_retry(last, turn):
+            await self._store.delete(heard.owner, [last.id])
 
-    def _read(self, said: Said, at: datetime, figures: Figures) -> Memory | None:
+    def _read(self, heard: Heard) -> Memory | None:
         """The message as a turn that has no place yet, if it says anything."""
-        if said.spoken is None:
-            return None
-        text = self._clean(said.spoken.text, MAX_TEXT_CHARS, figures)
-        if not has_content(text):
+        if heard.message is None:
             return None
         return Memory(
             id="",
-            content=text,
-            created_at=at,
-            updated_at=at,
+            content=heard.message.text,
+            created_at=heard.at,
+            updated_at=heard.at,
             type=TURN,
-            session=said.conversation,
-            valid_until=until(at, self._options.turn_days),
+            session=heard.conversation,
+            valid_until=until(heard.at, self._options.turn_days),
             source="turn",
-            trace=said.trace,
-            model=said.model,
-            speaker=self._clean(said.spoken.speaker or "", MAX_SPEAKER_CHARS, figures) or None,
-            reply=self._clean(said.spoken.reply(), MAX_REPLY_CHARS, figures) or None,
+            trace=heard.trace,
+            model=heard.model,
+            speaker=heard.message.speaker,
+            reply=heard.message.reply,
         )
 
-    def _clean(self, text: str, max_chars: int, figures: Figures) -> str:
-        redacted = self._options.redact(without_frames(text[:_READ_CHARS]))
-        figures.redacted.update(redacted.kinds)
-        return redacted.text[:max_chars].encode("utf-8", "replace").decode().strip()
-
-    async def _last(self, said: Said) -> Memory | None:
-        found = await self._store.list(said.owner, replace(_TURNS, session=said.conversation), limit=1)
+    async def _last(self, heard: Heard) -> Memory | None:
+        found = await self._store.list(heard.owner, replace(_TURNS, session=heard.conversation), limit=1)
         return found[0] if found else None
 
-    async def _known(self, said: Said, turn: Memory, at: datetime) -> Memory | None:
-        """A turn of any conversation that says the same, and holds."""
-        found = await self._store.find(said.owner, [turn.content], _TURNS)
-        return next((each for each in found if not is_over(each, at)), None)
+    async def _known(self, heard: Heard, turn: Memory) -> Memory | None:
+        """A turn of any conversation that says the same, and holds; this very one if it is there."""
+        found = [each for each in await self._store.find(heard.owner, [turn.content], _TURNS) if not is_over(each, heard.at)]
+        return max(found, key=lambda each: each.has_from(heard.trace), default=None)
 
-    async def _answered(self, said: Said, last: Memory, turn: Memory) -> None:
+    async def _answered(self, heard: Heard, last: Memory, turn: Memory) -> None:
         if turn.reply and turn.reply != last.reply:
-            await self._store.revise(said.owner, [replace(last, reply=turn.reply, updated_at=turn.updated_at)])
+            await self._store.revise(heard.owner, [replace(last, reply=turn.reply, updated_at=turn.updated_at)])
 
-    async def _restated(self, said: Said, known: Memory, turn: Memory) -> None:
+    async def _restated(self, heard: Heard, known: Memory, turn: Memory) -> None:
         said_again = replace(
             known,
             access_count=known.access_count + 1,
             last_accessed_at=turn.created_at,
+            last_trace=heard.trace,
             updated_at=turn.updated_at,
             valid_until=longer(known, turn.valid_until),
             reply=turn.reply or known.reply,
         )
-        await self._store.revise(said.owner, [said_again])
+        await self._store.revise(heard.owner, [said_again])
 
-    async def _store_behind(self, said: Said, last: Memory | None, turn: Memory, figures: Figures) -> Kept:
-        turn = _placed(said, last, turn)
-        earlier = await self._up_to(said, last)
+    async def _store_behind(self, heard: Heard, last: Memory | None, turn: Memory, figures: Figures) -> Kept:
+        turn = _placed(heard, last, turn)
+        earlier = await self._up_to(heard, last)
         entries = await self._entries([*earlier, turn])
         # The one before is written again: it borrows from the new one what it is found by.
-        await self._store.upsert(said.owner, entries[-2:])
+        await self._store.upsert(heard.owner, entries[-2:])
         figures.turns += 1
         return Kept(turn.id)
 
-    async def _up_to(self, said: Said, last: Memory | None) -> list[Memory]:
+    async def _up_to(self, heard: Heard, last: Memory | None) -> list[Memory]:
         """*last* behind the turn before it, as far as they are there."""
         if last is None:
             return []
         before = places.beside(last.id, -1)
-        return [*(await self._store.get(said.owner, [before]) if before else []), last]
+        return [*(await self._store.get(heard.owner, [before]) if before else []), last]
 
     async def _entries(self, row: Sequence[Memory]) -> list[Entry]:
         """Of turns that stand behind each other, each indexed with those beside it."""
@@ -149,9 +136,9 @@ class TurnKeeper:
         ]
 
 
-def _placed(said: Said, last: Memory | None, turn: Memory) -> Memory:
+def _placed(heard: Heard, last: Memory | None, turn: Memory) -> Memory:
     """*turn* behind *last*, and later than it, although a whole conversation may be imported with one time."""
-    conversation = places.conversation(said.owner, said.conversation)
+    conversation = places.conversation(heard.owner, heard.conversation)
     if last is None:
         return replace(turn, id=places.turn_id(conversation, 0))
     created_at = max(turn.created_at, last.created_at + _TICK)
@@ -162,6 +149,6 @@ def _beside(row: Sequence[T], at: int) -> list[T]:
     return [*row[max(0, at - 1) : at], *row[at + 1 : at + 2]]
 
 
-def _is_retry(last: Memory, turn: Memory, at: datetime) -> bool:
+def _is_retry(last: Memory, turn: Memory) -> bool:
     """A turn that was ended since is said anew."""
-    return digest(last.content) == digest(turn.content) and not is_over(last, at)
+    return digest(last.content) == digest(turn.content) and not is_over(last, turn.created_at)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import structlog
 
@@ -20,11 +19,11 @@ from proxy.errors import EmbedError, StoreError
 from proxy.memory.embedder import Embedder
 from proxy.memory.figures import Figures
 from proxy.memory.growth import Growth
+from proxy.memory.heard import Heard, hear
 from proxy.memory.keep_turn import Kept, TurnKeeper
 from proxy.memory.revision import Revision
 from proxy.memory.said import Keeping, Said, Spoken
 from proxy.memory.store import MemoryStore
-from proxy.memory.told import Told, listen
 
 __all__ = ["Keeping", "Remember", "Said", "Spoken"]
 
@@ -82,7 +81,7 @@ class Remember:
             said = await self._queue.get()
             figures = Figures()
             try:
-                await self._keep(said, figures)
+                await self._keep(hear(said, self._options), figures)
             except (StoreError, EmbedError) as exc:
                 figures.lost = 1
                 logger.warning("memories lost", trace=said.trace, blocks=len(said.blocks), why=str(exc))
@@ -94,20 +93,19 @@ class Remember:
                 self.figures.add(figures)
                 self._queue.task_done()
 
-    async def _keep(self, said: Said, figures: Figures) -> None:
-        at = said.at or datetime.now(UTC)
-        told = listen(said, self._options, figures)
-        turn = await self._keep_turn(said, told, at, figures)
-        revision = Revision(self._store, said, at=at, turn=turn, options=self._options, figures=figures)
-        await revision.write(told, self._embedder)
-        figures.dropped_for_room += await self._memory_growth.wrote(said.owner, figures.stored, at)
-        figures.dropped_for_room += await self._turn_growth.wrote(said.owner, figures.turns, at)
+    async def _keep(self, heard: Heard, figures: Figures) -> None:
+        figures.add(heard.figures)
+        turn = await self._keep_turn(heard, figures)
+        revision = Revision(self._store, heard, turn=turn, options=self._options, figures=figures)
+        await revision.write(self._embedder)
+        figures.dropped_for_room += await self._memory_growth.wrote(heard.owner, figures.stored, heard.at)
+        figures.dropped_for_room += await self._turn_growth.wrote(heard.owner, figures.turns, heard.at)
         if counts := figures.as_dict():
-            logger.info("remembered", trace=said.trace, **counts)
+            logger.info("remembered", trace=heard.trace, **counts)
 
-    async def _keep_turn(self, said: Said, told: Told, at: datetime, figures: Figures) -> Kept | None:
+    async def _keep_turn(self, heard: Heard, figures: Figures) -> Kept | None:
         """A message that makes the model forget something repeats what shall be forgotten: it is not kept."""
-        if not told.forgotten:
-            return await self._turns.keep(said, at, figures)
-        await self._turns.drop(said, at, figures)
+        if not heard.told.forgotten:
+            return await self._turns.keep(heard, figures)
+        await self._turns.drop(heard)
         return None

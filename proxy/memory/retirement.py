@@ -30,8 +30,9 @@ _SENTENCE_END = re.compile(r"[.!?:;]\s|\n")
 async def retire(store: MemoryStore, owner: Owner, gone: Sequence[Memory], at: datetime, *, keep: Collection[str]) -> None:
     """End *gone* at *at*, and the turns that said it but for those in *keep*."""
     turns = await _turns_saying(store, owner, gone, at)
-    ended = [_ended(each, at) for each in [*gone, *(each for each in turns if each.id not in keep)]]
-    await store.revise(owner, [*ended, *await settled(store, owner, gone)])
+    others = [*(_ended(each, at) for each in turns if each.id not in keep), *await settled(store, owner, gone)]
+    # The memories last: while they are there, what a crash left undone is found again.
+    await store.revise(owner, [*others, *(_ended(each, at) for each in gone)])
 
 
 async def settled(store: MemoryStore, owner: Owner, gone: Sequence[Memory]) -> list[Memory]:

@@ -10,7 +10,6 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from proxy.core import places
 from proxy.core.items import Item
@@ -19,9 +18,10 @@ from proxy.core.poison import reads_as_order
 from proxy.core.restated import Relation, compare
 from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.figures import Figures
+from proxy.memory.heard import Heard
 from proxy.memory.keep_turn import Kept
 from proxy.memory.retirement import current, retire
-from proxy.memory.said import Keeping, Said
+from proxy.memory.said import Keeping
 from proxy.memory.store import Choice, Entry, Hits, MemoryStore, Query, Which, digest
 from proxy.memory.told import Told
 from proxy.memory.validity import is_over, longer, until
@@ -53,34 +53,37 @@ class Near:
 
 
 class Revision:
-    """That of one answer, given at *at*; *turn* is where the message is kept that it answers."""
+    """That of one answer; *turn* is where the message is kept that it answers.
 
-    def __init__(
-        self, store: MemoryStore, said: Said, *, at: datetime, turn: Kept | None, options: Keeping, figures: Figures
-    ) -> None:
+    Done again after a crash, whatever was done of it, it comes to the same: ids are the same, what this very answer has made
+    or strengthened is not strengthened by it, and each write leaves behind what the next ones are found by.
+    """
+
+    def __init__(self, store: MemoryStore, heard: Heard, *, turn: Kept | None, options: Keeping, figures: Figures) -> None:
         self._store = store
-        self._said = said
-        self._at = at
+        self._heard = heard
+        self._at = heard.at
         self._turn = turn
         self._options = options
         self._figures = figures
-        self._shown = frozenset(said.shown.values())
+        self._shown = heard.shown
         self._named: frozenset[str] = frozenset()  # what the answer may retire
         self._retiring: set[str] = set()
         self._met: set[str] = set()  # what it has stored or strengthened
 
-    async def write(self, told: Told, embedder: Embedder) -> None:
-        """Store what is new in *told*, strengthen what isn't, retire what is corrected or forgotten."""
-        named = await current(self._store, self._said.owner, told.forgotten | told.replaced, self._at)
+    async def write(self, embedder: Embedder) -> None:
+        """Store what is new, strengthen what isn't, retire what is corrected or forgotten."""
+        told = self._heard.told
+        named = await current(self._store, self._heard.owner, told.forgotten | told.replaced, self._at)
         self._named = frozenset(each.id for each in named)
         self._retiring |= self._named & told.forgotten
         vectors = await self._vectors_of_new(told, embedder)
         for key, item in told.items.items():
             # One by one, so that what restates an earlier item of the same answer is seen too.
             await self._learn(item, vectors.get(key))
-        gone = await current(self._store, self._said.owner, self._retiring, self._at)
+        gone = await current(self._store, self._heard.owner, self._retiring, self._at)
         if gone:
-            await retire(self._store, self._said.owner, gone, self._at, keep=self._turns)
+            await retire(self._store, self._heard.owner, gone, self._at, keep=self._turns)
             self._figures.retired += len(gone)
 
     async def _vectors_of_new(self, told: Told, embedder: Embedder) -> dict[str, Vector]:
@@ -105,8 +108,8 @@ class Revision:
         """The memories that *item* could restate or contradict; without a vector, those that say the same word for word."""
         if vector is None:
             return [Near(each, Relation.SAME) for each in await self._equal(item)]
-        query = Query(item.content, vector, session=self._said.conversation, as_of=self._said.at)
-        found = await self._store.search(self._said.owner, query, limit=_CANDIDATES, pick=_alike)
+        query = Query(item.content, vector, session=self._heard.conversation, as_of=self._heard.as_of)
+        found = await self._store.search(self._heard.owner, query, limit=_CANDIDATES, pick=_alike)
         near = []
         for each in found:
             await asyncio.sleep(0)  # comparing takes half a millisecond, and others wait for the loop
@@ -116,13 +119,13 @@ class Revision:
 
     async def _equal(self, *items: Item) -> list[Memory]:
         by_digest = {digest(each.content): each for each in items}
-        found = await self._store.find(self._said.owner, [each.content for each in items], _EVER) if items else []
+        found = await self._store.find(self._heard.owner, [each.content for each in items], _EVER) if items else []
         return [each for each in found if not is_over(each, self._at) and self._holds_for(each, by_digest[digest(each.content)])]
 
     def _holds_for(self, memory: Memory, item: Item) -> bool:
         """Whether *memory* holds wherever *item* is to hold; what all users share is nobody's to strengthen or correct."""
         if memory.scope == "session":
-            return item.scope == "session" and memory.session == self._said.conversation
+            return item.scope == "session" and memory.session == self._heard.conversation
         return memory.scope == "user"
 
     def _is_contradicted(self, near: Near, item: Item) -> bool:
@@ -139,9 +142,11 @@ class Revision:
     async def _restate(self, item: Item, same: Sequence[Memory]) -> None:
         self._figures.restated += 1
         memory = max(same, key=lambda each: (each.id == item.replaces, each.scope == item.scope))
+        if memory.trace == self._heard.trace and memory.replaces is not None:
+            self._retiring.add(memory.replaces)
         if self._is_news(item, memory, same):
             self._met.add(memory.id)
-            await self._store.revise(self._said.owner, [self._strengthened(memory, item)])
+            await self._store.revise(self._heard.owner, [self._strengthened(memory, item)])
 
     def _is_news(self, item: Item, memory: Memory, same: Sequence[Memory]) -> bool:
         """Whether the user has said it again: a model repeats what it was shown, and a retry what was stored a moment ago.
@@ -149,6 +154,8 @@ class Revision:
         It doesn't repeat what it gives as a correction.
         """
         ids = {each.id for each in same}
+        if any(each.has_from(self._heard.trace) for each in same):
+            return False
         if ids & (self._met | self._retiring) or (ids & self._shown and item.replaces not in self._named):
             return False
         return self._turn is None or not self._turn.again or self._turn.id not in memory.turns
@@ -161,6 +168,7 @@ class Revision:
             memory,
             access_count=memory.access_count + 1,
             last_accessed_at=self._at,
+            last_trace=self._heard.trace,
             importance=max(memory.importance, _importance(item)),
             turns=tuple(dict.fromkeys([*memory.turns, *self._turns]))[-_MAX_LINKS:],
             valid_until=lasting,
@@ -176,10 +184,10 @@ class Revision:
         replaced = await self._replaced(item, contradicted)
         rivals = [] if replaced else contradicted
         memory = self._memory(item, replaced, rivals)
-        await self._store.upsert(self._said.owner, [Entry(memory, vector)])
+        # First the others: were the new one there already, nothing would say that they lack a link to it.
         if rivals:
-            linked = [replace(each, conflicts=(*each.conflicts, memory.id)[-_MAX_LINKS:]) for each in rivals]
-            await self._store.revise(self._said.owner, linked)
+            await self._store.revise(self._heard.owner, [_linked(each, memory.id) for each in rivals])
+        await self._store.upsert(self._heard.owner, [Entry(memory, vector)])
         self._met.add(memory.id)
         self._figures.stored += 1
         self._figures.flagged += memory.flagged
@@ -203,7 +211,7 @@ class Revision:
         for _ in range(_MAX_VERSIONS):
             if memory.replaces in (None, ancestor):
                 break
-            earlier = await self._store.get(self._said.owner, [memory.replaces])
+            earlier = await self._store.get(self._heard.owner, [memory.replaces])
             if not earlier:
                 break
             memory = earlier[0]
@@ -218,13 +226,13 @@ class Revision:
             type=item.type,
             importance=_importance(item),
             scope=item.scope,
-            session=self._said.conversation,
+            session=self._heard.conversation,
             valid_until=until(self._at, self._options.context_days) if item.type == "contextual" else None,
             replaces=replaced,
             conflicts=tuple(each.id for each in rivals),
             flagged=reads_as_order(item.content),
-            trace=self._said.trace,
-            model=self._said.model,
+            trace=self._heard.trace,
+            model=self._heard.model,
             turns=self._turns,
         )
 
@@ -232,7 +240,7 @@ class Revision:
         """It follows from the turn or the request, so a retry makes the same."""
         if self._turn is not None:
             return places.memory_id(self._turn.id, item.content)
-        return str(uuid.uuid5(_IDS, f"{self._said.owner.key}\x1f{self._said.trace}\x1f{digest(item.content)}"))
+        return str(uuid.uuid5(_IDS, f"{self._heard.owner.key}\x1f{self._heard.trace}\x1f{digest(item.content)}"))
 
 
 def _alike(hits: Hits) -> list[Choice]:
@@ -240,6 +248,10 @@ def _alike(hits: Hits) -> list[Choice]:
     cosines = {hit.id: hit.score for hit in hits.dense}
     near = [id_ for id_, cosine in cosines.items() if cosine >= _MIN_COSINE]
     return [Choice(id_, cosines.get(id_, 0.0)) for id_ in dict.fromkeys([*near, *(hit.id for hit in hits.sparse[:_BY_WORDS])])]
+
+
+def _linked(memory: Memory, id_: str) -> Memory:
+    return replace(memory, conflicts=tuple(dict.fromkeys([*memory.conflicts, id_]))[-_MAX_LINKS:])
 
 
 def _importance(item: Item) -> float:

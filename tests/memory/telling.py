@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from proxy.core.blocks import Block
 from proxy.core.echo import Foreign
@@ -31,16 +32,16 @@ def answer(
     speaker: str | None = None,
     reply: str = "",
     session: str | None = "s1",
-    trace: str = "t1",
+    trace: str | None = None,
     shown: Mapping[str, str] | None = None,
     at: datetime | None = NOW,
     model: str | None = None,
     foreign: Foreign | None = None,
 ) -> Said:
-    """The answer to *text*, with *items* and *forget* in its block if there are any."""
+    """The answer to *text*, with *items* and *forget* in its block if there are any; each has a *trace* of its own."""
     blocks = [Block(json.dumps({"memories": items, "forget": forget}))] if items or forget else []
     spoken = None if text is None else Spoken(text, speaker, lambda: reply)
-    return Said(owner, session, trace, blocks, shown or {}, model, foreign, spoken, at)
+    return Said(owner, session, trace or uuid4().hex, blocks, shown or {}, model, foreign, spoken, at)
 
 
 def remembering(

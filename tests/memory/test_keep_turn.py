@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from proxy.core import places
 from proxy.core.models import TURN, Memory
-from proxy.memory.keep_turn import MAX_REPLY_CHARS, MAX_TEXT_CHARS
+from proxy.memory.heard import MAX_REPLY_CHARS, MAX_TEXT_CHARS
 from proxy.memory.remember import Keeping
 from proxy.memory.store import Query
 from tests.fakes import look, word_vector

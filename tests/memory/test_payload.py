@@ -44,6 +44,7 @@ MEMORIES = st.builds(
     flagged=st.booleans(),
     source=TEXTS,
     trace=st.none() | TEXTS,
+    last_trace=st.none() | TEXTS,
     model=st.none() | TEXTS,
     turns=IDS,
     speaker=st.none() | TEXTS,

@@ -13,7 +13,7 @@ from tests.memory.telling import TURNS, answer, contents, lines, remembering, te
 
 
 async def test_what_is_said_is_stored_and_counted(edge, embedder, ann, log):
-    figures = await tell(edge, embedder, answer(ann, "Likes tea", text="I like tea"))
+    figures = await tell(edge, embedder, answer(ann, "Likes tea", text="I like tea", trace="t1"))
     assert await contents(edge, ann) == ["Likes tea"]
     assert await contents(edge, ann, TURNS) == ["I like tea"]
     assert log == [{"event": "remembered", "log_level": "info", "trace": "t1", "stored": 1, "turns": 1}]
@@ -116,7 +116,7 @@ async def test_the_end_waits_only_so_long(edge, embedder, ann, log):
 async def test_a_failing_embedder_costs_one_answer(edge, embedder, ann, log):
     async with remembering(edge, embedder).running() as remember:
         embedder.failure = EmbedError("no model")
-        remember.submit(answer(ann, "Likes tea"))
+        remember.submit(answer(ann, "Likes tea", trace="t1"))
         await remember.settled()
         embedder.failure = None
         remember.submit(answer(ann, "Is 40", trace="t2"))
@@ -128,7 +128,7 @@ async def test_a_failing_embedder_costs_one_answer(edge, embedder, ann, log):
 
 async def test_a_failing_store_is_said_and_the_work_goes_on(embedder, ann, log):
     store = MissingStore("disk full")
-    figures = await tell(store, embedder, answer(ann, "Likes tea"), answer(ann, text="I like tea", trace="t2"))
+    figures = await tell(store, embedder, answer(ann, "Likes tea", trace="t1"), answer(ann, text="I like tea", trace="t2"))
     assert lines(log, "event", "trace", "why") == [("memories lost", "t1", "disk full"), ("memories lost", "t2", "disk full")]
     assert figures.lost == 2
 
