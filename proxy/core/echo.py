@@ -25,7 +25,7 @@ from proxy.core.english import ADVERBS, DISTANT, EMPTY, MONTHS, NEGATIONS, NUMBE
 from proxy.core.frames import without_frames
 from proxy.core.quotes import without_quotes
 
-_MAX_CHARS = 200_000
+_MAX_CHARS = 50_000
 """Of each kind of text, that are read; the latest texts first."""
 
 _REACH = 40

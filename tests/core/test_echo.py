@@ -242,7 +242,7 @@ def test_escapes_of_json_are_read() -> None:
 
 
 def test_the_latest_texts_are_read_first_and_no_more_than_so_much() -> None:
-    fact, filler = "The quota of the invoices table is 4096 rows", "x " * 50_000
+    fact, filler = "The quota of the invoices table is 4096 rows", "x " * 12_500
     assert Foreign(tools=[fact, filler]).echo(fact) == "tool"
     assert Foreign(tools=[fact, filler, filler]).echo(fact) is None
     assert Foreign(tools=[filler, filler, fact]).echo(fact) == "tool"
