@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proxy.core.chatter import has_content
+from proxy.core.echo import Foreign
 from proxy.core.frames import without_frames
 from proxy.core.items import Item
 from proxy.core.models import Owner
@@ -58,7 +59,7 @@ class Heard:
 
 
 def hear(said: Said, options: Keeping) -> Heard:
-    """Read *said*: some milliseconds of work, on no particular thread."""
+    """Read *said*: some milliseconds of work, some hundredths of a second with long tool outputs; on no particular thread."""
     figures = Figures()
     return Heard(
         owner=said.owner,
@@ -69,18 +70,21 @@ def hear(said: Said, options: Keeping) -> Heard:
         model=said.model,
         shown=frozenset(said.shown.values()),
         told=listen(said, options, figures),
-        message=None if said.spoken is None else _message(said.spoken, options, figures),
+        message=None if said.spoken is None else _message(said.spoken, said.foreign, options, figures),
         figures=figures,
     )
 
 
-def _message(spoken: Spoken, options: Keeping, figures: Figures) -> Message | None:
+def _message(spoken: Spoken, foreign: Foreign | None, options: Keeping, figures: Figures) -> Message | None:
     def clean(text: str, max_chars: int) -> str:
         redacted = options.redact(without_frames(text[:_READ_CHARS]))
         figures.redacted.update(redacted.kinds)
         return redacted.text[:max_chars].encode("utf-8", "replace").decode().strip()
 
     text = clean(spoken.text, MAX_TEXT_CHARS)
+    if foreign is not None:
+        # Behind the redaction, which could not see a secret of which one half is cut out.
+        text = foreign.own_words(text).strip()
     if not has_content(text):
         return None
     speaker = clean(spoken.speaker or "", MAX_SPEAKER_CHARS)

@@ -41,6 +41,22 @@ def test_the_message_is_kept_with_its_reply_unless_it_says_nothing(ann):
     assert heard(ann).message is None
 
 
+def test_what_the_message_has_of_a_tool_s_output_is_left_out(ann):
+    output = f'{{"order": 4711, "status": "shipped", "carrier": "Nordpost", "key": "{KEY}"}}'
+    foreign = Foreign(tools=[output], said=["…"], tools_before=[1])
+    assert heard(ann, text=f"Your tool says {output} Why?", foreign=foreign).message == Message(
+        'Your tool says {" … ": "[redacted: API key]"} Why?'
+    )
+    assert heard(ann, text="Order 4711, status: shipped, carrier: Nordpost", foreign=foreign).message is None
+
+
+def test_no_half_of_a_secret_is_taken_for_a_quote(ann):
+    foreign = Foreign(tools=["Now set the key to sk-proj-<yours>"], said=["…"], tools_before=[1])
+    message = heard(ann, text=f"I did: Now set the key to {KEY}", foreign=foreign).message
+    assert message is not None
+    assert KEY[8:] not in message.text
+
+
 @pytest.mark.parametrize("session", ["s1", None])
 @pytest.mark.parametrize("at", [NOW, None])
 @pytest.mark.parametrize("text", ["My cat is ill", None])
