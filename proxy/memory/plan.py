@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from proxy.config import Extract, Recall
 from proxy.core.blocks import Block
@@ -110,6 +111,7 @@ class Planner:
             system=request.texts_of(*_SYSTEM_ROLES),
             tools=request.texts_of(*_TOOL_ROLES),
             said=request.texts_of("user"),
+            tools_before=_tools_before(request),
         )
 
     def _spoken(self, request: ChatRequest, mode: Mode, skipped: str | None) -> Spoken | None:
@@ -127,6 +129,12 @@ class Planner:
             early_finish=self._extract.early_finish and request.choices == 1 and not request.has_tools,
             include_usage=request.wants_usage_chunk,
         )
+
+
+def _tools_before(request: ChatRequest) -> tuple[int, ...]:
+    """Of each message of the user's, how many tool outputs came before it."""
+    counts = list(accumulate(int(each.get("role") in _TOOL_ROLES) for each in request.messages))
+    return tuple(counts[i] for i in request.user_messages)
 
 
 def _report(turn: Turn, skipped: str | None, trace: str) -> dict[str, str]:

@@ -71,7 +71,9 @@ async def test_the_full_mode_recalls_and_extracts(planning, edge):
         session=plan.session,
         answer=FilterOptions(),
         shown={"m1": memory.id},
-        foreign=Foreign("Remember.", recalled=(user["content"].removesuffix("tea"),), system=[], tools=[], said=["tea"]),
+        foreign=Foreign(
+            "Remember.", recalled=(user["content"].removesuffix("tea"),), system=[], tools=[], said=["tea"], tools_before=(0,)
+        ),
         spoken=Spoken("tea"),
         report={
             "X-Memory-Status": "ok",
@@ -172,6 +174,12 @@ async def test_what_is_said_goes_on_with_its_request(planning):
     assert replace(said, spoken=None) == Said(
         planning.owner, plan.session, plan.trace, blocks, shown=plan.shown, model="m", foreign=plan.foreign
     )
+
+
+async def test_which_tool_outputs_came_before_a_message_is_told(planning):
+    roles = ("user", "tool", "tool", "user", "function", "assistant", "user")
+    plan = await planning.plan(body(messages=[{"role": role, "content": f"{role}, tea"} for role in roles]))
+    assert plan.foreign.tools_before == (0, 2, 3)
 
 
 async def test_nobody_s_request_says_nothing(planning):
