@@ -6,6 +6,7 @@ MemoryProxyError
  │   ├─ StoreLocked     another process owns the embedded store
  │   └─ StoreMismatch   what is stored does not fit the configuration: retrying won't help
  ├─ EmbedError        a text could not be turned into a vector
+ ├─ JournalError      the journal's disk, or its file, did not do its part
  ├─ ModelError        the embedding model could not be fetched or built
  └─ ProxyError        answered to the client, in OpenAI's error shape
      ├─ BadRequest              400: the caller's own header or body is wrong
@@ -48,6 +49,10 @@ class EmbedError(MemoryProxyError):
 
 class ModelError(MemoryProxyError):
     """The embedding model is not there and could not be made."""
+
+
+class JournalError(MemoryProxyError):
+    """The journal failed; what was to be written waits in memory."""
 
 
 class ProxyError(MemoryProxyError):
