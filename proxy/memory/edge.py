@@ -7,6 +7,12 @@ and each must be short: large writes go in slices, with room for searches betwee
 millisecond per thousand of them. A graph would be built by ``optimize()``, which keeps the GIL for 3 s per 10,000 points.
 What is left of ``optimize()`` is to drop deleted points once they are a fifth of the whole: done at opening, before anyone waits.
 
+*Deleting.* The library takes deleted points out of every search at once, but their text stays in the segments until an ``optimize()``
+that finds a fifth of them deleted, and in the write-ahead log until 32 MiB more were written twice. So the store is written anew:
+page by page what is left is copied into a second directory, with searches between the pages and writes going to both; then that
+takes over (see ``shard_folder.py``) and the old one is removed. ``purge()`` returns when that has been done for all that was
+deleted before; without it, it is begun within ``PURGE_AFTER_S`` of the first delete, and at opening if a process ended before.
+
 *Durability.* A write is in the write-ahead log when it returns, so a killed process loses nothing. Against power loss the
 log is flushed to the disk within ``store.flush_interval_s`` of the first write since the last flush.
 """
@@ -19,7 +25,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
@@ -47,10 +53,20 @@ from proxy.memory.payload import (
     to_payload,
     to_text,
 )
+from proxy.memory.shard_folder import ShardFolder
 from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, SparseVector, Which, digest
 
 SLICE = 250
 PAGE = 1000
+
+PURGE_AFTER_S = 600.0
+"""How long after a delete the files are written without it, if nobody asks for it earlier. It takes about 2 s per 10,000 points."""
+
+COPIED_AT_ONCE = 100
+"""Points: some 10 ms during which neither searches nor, as the GIL is held, anything else goes on."""
+
+BREATH_S = 0.01
+"""The pause between pages that are copied: no chat shall notice that it is done."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,19 +112,36 @@ async def open_edge(settings: config.Store, dimensions: int, encoder: SparseEnco
 class EdgeStore:
     """The asynchronous side: hands calls to the shard's thread, and sees to it that writes are flushed."""
 
-    def __init__(self, directory: Path, dimensions: int, encoder: SparseEncoder, *, flush_interval_s: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        dimensions: int,
+        encoder: SparseEncoder,
+        *,
+        flush_interval_s: float,
+        purge_after_s: float = PURGE_AFTER_S,
+    ) -> None:
         self._shard = _Shard(directory, dimensions, encoder)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edge-store")
         self._dimensions = dimensions
         self._flush_interval_s = flush_interval_s
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._purge_after_s = purge_after_s
+        self._purge_timer: asyncio.TimerHandle | None = None
+        self._purges: set[asyncio.Task[None]] = set()
+        self._copying = asyncio.Lock()
 
     async def open(self) -> None:
         await self._call(self._shard.open)
+        if self._shard.deletions:
+            self._purge_soon(0)
 
     async def close(self) -> None:
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+        for timer in filter(None, (self._flush_timer, self._purge_timer)):
+            timer.cancel()
+        for purge in self._purges:
+            purge.cancel()
+        await asyncio.gather(*self._purges, return_exceptions=True)
         try:
             await self._call(self._shard.close)
         finally:
@@ -136,7 +169,16 @@ class EdgeStore:
         return await self._call(self._shard.newest, owner, which, limit)
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
-        return await self._write(self._shard.delete, owner, ids)
+        self._purge_soon(self._purge_after_s)
+        return await self._write(self._shard.delete, _with_ids(owner, ids))
+
+    async def erase(self, owner: Owner) -> int:
+        self._purge_soon(self._purge_after_s)
+        return await self._write(self._shard.delete, owner_filter(owner))
+
+    async def purge(self) -> None:
+        """Goes on if the caller gives up."""
+        await asyncio.shield(self._begin_purge())
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         return await self._call(self._shard.count, owner, which)
@@ -153,6 +195,43 @@ class EdgeStore:
     def _flush(self) -> None:
         self._flush_timer = None
         self._thread.submit(self._shard.flush)
+
+    def _purge_soon(self, after_s: float) -> None:
+        if self._purge_timer is None:
+            self._purge_timer = asyncio.get_running_loop().call_later(after_s, self._purge_now)
+
+    def _purge_now(self) -> None:
+        self._purge_timer = None
+        self._begin_purge().add_done_callback(self._purge_again)
+
+    def _purge_again(self, purge: asyncio.Task[None]) -> None:
+        if not purge.cancelled() and (error := purge.exception()):
+            logger.warning("the text of deleted memories is still in files", error=str(error))
+            self._purge_soon(self._purge_after_s)
+
+    def _begin_purge(self) -> asyncio.Task[None]:
+        purge = asyncio.get_running_loop().create_task(self._purge(self._shard.deletions))
+        self._purges.add(purge)
+        purge.add_done_callback(self._purges.discard)
+        return purge
+
+    async def _purge(self, deletions: int) -> None:
+        """Those who wait for the same deletions, or for earlier ones, share one copy."""
+        async with self._copying:
+            if self._shard.purged < deletions:
+                await self._copy()
+
+    async def _copy(self) -> None:
+        try:
+            await self._call(self._shard.begin_copy)
+            more = True
+            while more:
+                more = await self._call(self._shard.copy_page)
+                await asyncio.sleep(BREATH_S)
+            await self._call(self._shard.adopt_copy)
+        except StoreError:
+            await self._call(self._shard.drop_copy)
+            raise
 
     async def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -177,45 +256,94 @@ def _one_line(exc: BaseException) -> str:
 
 
 class _Shard:
-    """The synchronous side; every method runs in the one thread."""
+    """The synchronous side; every method runs in the one thread.
+
+    *deletions* counts those whose text may be in files, of which the first *purged* are not any more; both may be read from anywhere.
+    """
 
     def __init__(self, directory: Path, dimensions: int, encoder: SparseEncoder) -> None:
         self._directory = directory
+        self._folder = ShardFolder(directory)
         self._dimensions = dimensions
         self._encoder = encoder
         self._resources = ExitStack()
+        self._copy: _Copy | None = None
+        self.deletions = 0
+        self.purged = 0
 
     def open(self) -> None:
         with ExitStack() as stack:
             stack.enter_context(_only_process(self._directory))
             self._check_dimensions()
-            self._shard = stack.enter_context(closing(self._load()))
-            self._create_indexes()
+            self._shard = self._load(self._folder.current)
+            stack.callback(self._close_shards)
+            _create_indexes(self._shard)
+            # Only now: what can't be opened may be all there is.
+            self._folder.clear_spare()
             self._shard.optimize()
+            self.deletions = int(self._folder.is_owed)
             self._resources = stack.pop_all()
 
     def close(self) -> None:
         self._resources.close()
 
-    def _load(self) -> qdrant_edge.EdgeShard:
+    def _close_shards(self) -> None:
+        self.drop_copy()
+        self._shard.close()
+
+    def _load(self, directory: Path) -> qdrant_edge.EdgeShard:
+        directory.mkdir(exist_ok=True)
         try:
-            return qdrant_edge.EdgeShard.load(str(self._directory), _shard_config(self._dimensions))
+            return qdrant_edge.EdgeShard.load(str(directory), _shard_config(self._dimensions))
         except BaseException as exc:  # see _renamed
             raise StoreError(f"{self._directory} can't be opened: {_one_line(exc)}") from exc
 
     def _check_dimensions(self) -> None:
-        found = _stored_dimensions(self._directory)
+        found = _stored_dimensions(self._folder.current)
         if found not in (None, self._dimensions):
             raise StoreMismatch(
                 f"{self._directory} holds vectors of {found} dimensions, but the embedding model makes {self._dimensions}: "
                 "use the model that it was made with, or another store.path"
             )
 
-    def _create_indexes(self) -> None:
-        existing = self._shard.info().payload_schema
-        for field, schema in _indexes().items():
-            if field not in existing:
-                self._shard.update(qdrant_edge.UpdateOperation.create_field_index(field, schema))
+    def _update(self, operation: qdrant_edge.UpdateOperation) -> None:
+        """Also in the copy, if there is one: what is not yet in it comes with its page."""
+        self._shard.update(operation)
+        if self._copy is not None:
+            self._copy.update(operation)
+
+    def begin_copy(self) -> None:
+        self.drop_copy()
+        self._folder.clear_spare()
+        shard = self._load(self._folder.spare)
+        _create_indexes(shard)
+        self._copy = _Copy(shard, self.deletions)
+
+    def copy_page(self) -> bool:
+        """Whether there is more."""
+        return self._whole_copy().take_page(self._shard)
+
+    def adopt_copy(self) -> None:
+        """Work with the copy from now on, and remove the files that it was made from."""
+        copy, old = self._whole_copy(), self._shard
+        copy.shard.flush()
+        self._folder.switch()
+        self._shard, self._copy = copy.shard, None
+        old.close()
+        self._folder.clear_spare()
+        self.purged = copy.deletions
+        if self.purged == self.deletions:
+            self._folder.settle()
+
+    def drop_copy(self) -> None:
+        if self._copy is not None:
+            copy, self._copy = self._copy, None
+            copy.shard.close()
+
+    def _whole_copy(self) -> _Copy:
+        if self._copy is None or self._copy.failure is not None:
+            raise StoreError(f"the embedded store's copy was given up: {self._copy and self._copy.failure}")
+        return self._copy
 
     def search(self, owner: Owner, query: Query, limit: int, pick: Pick) -> list[ScoredMemory]:
         choices = pick(self._nearest(owner, query, limit))
@@ -249,7 +377,7 @@ class _Shard:
         points = [self._point(owner, entry) for entry in entries]
         if self._count(_owned_by_others(owner, [entry.memory.id for entry in entries])):
             raise StoreError("a memory with one of these ids belongs to another owner")
-        self._shard.update(qdrant_edge.UpdateOperation.upsert_points(points))
+        self._update(qdrant_edge.UpdateOperation.upsert_points(points))
 
     def _point(self, owner: Owner, entry: Entry) -> qdrant_edge.Point:
         words = sparse_vector(self._encoder, entry.memory, entry.around)
@@ -259,7 +387,7 @@ class _Shard:
     def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
         for memory in memories:
             where, payload = _with_ids(owner, [memory.id]), to_payload(owner, memory)
-            self._shard.update(qdrant_edge.UpdateOperation.overwrite_payload_by_filter(where, payload))
+            self._update(qdrant_edge.UpdateOperation.overwrite_payload_by_filter(where, payload))
 
     def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
         return in_order(ids, self._scroll(owner, _with_ids(owner, ids, shared=True), shared=True))
@@ -274,11 +402,12 @@ class _Shard:
         request = qdrant_edge.ScrollRequest(filter=where, order_by=newest_first, limit=limit, with_payload=True)
         return _memories(owner, self._shard.scroll(request)[0], shared=which.shared)
 
-    def delete(self, owner: Owner, ids: Sequence[str]) -> int:
-        where = _with_ids(owner, ids)
+    def delete(self, where: qdrant_edge.Filter) -> int:
         found = self._count(where)
         if found:
-            self._shard.update(qdrant_edge.UpdateOperation.delete_points_by_filter(where))
+            self._folder.owe()
+            self.deletions += 1
+            self._update(qdrant_edge.UpdateOperation.delete_points_by_filter(where))
         return found
 
     def count(self, owner: Owner | None, which: Which) -> int:
@@ -306,6 +435,31 @@ class _Shard:
             found += _memories(owner, records, shared=shared)
             if offset is None:
                 return found
+
+
+class _Copy:
+    """A shard that is becoming a copy of another, without what the first *deletions* took out of that; *failure* says why it won't."""
+
+    def __init__(self, shard: qdrant_edge.EdgeShard, deletions: int) -> None:
+        self.shard = shard
+        self.deletions = deletions
+        self.failure: str | None = None
+        self._offset: qdrant_edge.PointId | None = None
+
+    def take_page(self, source: qdrant_edge.EdgeShard) -> bool:
+        """Whether there is more."""
+        request = qdrant_edge.ScrollRequest(offset=self._offset, limit=COPIED_AT_ONCE, with_payload=True, with_vector=True)
+        records, self._offset = source.scroll(request)
+        points = [qdrant_edge.Point(each.id, each.vector or {}, each.payload) for each in records]
+        self.shard.update(qdrant_edge.UpdateOperation.upsert_points(points))
+        return self._offset is not None
+
+    def update(self, operation: qdrant_edge.UpdateOperation) -> None:
+        """Never raises: the write itself has been done."""
+        try:
+            _renamed(self.shard.update, operation)
+        except StoreError as exc:
+            self.failure = str(exc)
 
 
 def owner_filter(owner: Owner, *, shared: bool = False) -> qdrant_edge.Filter:
@@ -380,6 +534,13 @@ def _shard_config(dimensions: int) -> qdrant_edge.EdgeConfig:
         # There is one segment to search, so a pool would only hand work from thread to thread.
         max_search_threads=1,
     )
+
+
+def _create_indexes(shard: qdrant_edge.EdgeShard) -> None:
+    existing = shard.info().payload_schema
+    for field, schema in _indexes().items():
+        if field not in existing:
+            shard.update(qdrant_edge.UpdateOperation.create_field_index(field, schema))
 
 
 def _indexes() -> dict[str, qdrant_edge.PayloadSchemaParams | qdrant_edge.PayloadSchemaType]:

@@ -57,6 +57,12 @@ class MissingStore:
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         raise StoreError(self._why)
 
+    async def erase(self, owner: Owner) -> int:
+        raise StoreError(self._why)
+
+    async def purge(self) -> None:
+        raise StoreError(self._why)
+
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         raise StoreError(self._why)
 

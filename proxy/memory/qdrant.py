@@ -158,13 +158,16 @@ class QdrantStore:
             return _memories(owner, records, shared=which.shared)
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
-        where = _with_ids(owner, ids)
-        with self._renamed():
-            await self._ensure_once()
-            found = await self._count(where)
-            if found:
-                await self._client.delete(self._collection, models.FilterSelector(filter=where), wait=True)
-            return found
+        return await self._delete(_with_ids(owner, ids))
+
+    async def erase(self, owner: Owner) -> int:
+        return await self._delete(owner_filter(owner))
+
+    async def purge(self) -> None:
+        """Nothing to do from here: the server rewrites a segment when a fifth of it is deleted, and cuts its log as it grows.
+
+        Until then the text is in the server's files, and in snapshots for as long as those are kept; a search never finds it.
+        """
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         with self._renamed():
@@ -227,6 +230,14 @@ class QdrantStore:
             with_payload=False,
             params=RESCORED if self._quantization is not None and name == DENSE else None,
         )
+
+    async def _delete(self, where: models.Filter) -> int:
+        with self._renamed():
+            await self._ensure_once()
+            found = await self._count(where)
+            if found:
+                await self._client.delete(self._collection, models.FilterSelector(filter=where), wait=True)
+            return found
 
     async def _upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         if await self._count(_owned_by_others(owner, [entry.memory.id for entry in entries])):

@@ -62,6 +62,13 @@ class RecentSearches:
         with self._forgetting(owner):
             return await self._store.delete(owner, ids)
 
+    async def erase(self, owner: Owner) -> int:
+        with self._forgetting(owner):
+            return await self._store.erase(owner)
+
+    async def purge(self) -> None:
+        await self._store.purge()
+
     async def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
         return await self._store.get(owner, ids)
 

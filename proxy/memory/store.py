@@ -130,7 +130,20 @@ class MemoryStore(Protocol):
         """The newest *limit* memories of *owner*, newest first."""
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
-        """Remove those of *ids* that *owner* has; how many there were."""
+        """Remove those of *ids* that *owner* has; how many there were. No call finds them any more; for their text see ``purge``."""
+
+    async def erase(self, owner: Owner) -> int:
+        """Remove all that *owner* has: memories, turns, versions of the past; how many there were. For the text see ``purge``.
+
+        What the tenant shares is everyone's, whoever said it, and stays.
+        """
+
+    async def purge(self) -> None:
+        """Return when the text of all that was deleted or erased before is in none of the store's own files.
+
+        Takes time in proportion to everything that is stored. Without it, that happens within ten minutes, or soon after the next
+        start. A server cleans its files by itself, when it likes: for that store this returns at once.
+        """
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         """How many memories *owner* has; with ``None``, how many points there are in all (figures for the operator)."""

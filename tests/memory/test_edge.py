@@ -4,8 +4,9 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -22,6 +23,7 @@ from tests.fakes import look
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ANN = Owner("ann")
+BEN = Owner("ben")
 
 WRITER = """
 import asyncio, sys
@@ -53,6 +55,12 @@ def entries(numbers: Iterable[int], *, content: str = "memory") -> list[Entry]:
 
 def segments(path: Path) -> set[Path]:
     return set(path.glob("edge/segments/*"))
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not happened():  # noqa: ASYNC110  files tell nobody that they have changed
+            await asyncio.sleep(0.005)
 
 
 def flushed(path: Path) -> bool:
@@ -211,6 +219,159 @@ async def test_a_caller_that_gives_up_leaves_the_store_in_order(tmp_path: Path) 
             await writing
         await store.upsert(Owner("ben"), entries([9999]))
         assert await store.count(Owner("ben")) == 1
+
+
+ERASER = """
+import asyncio, os, signal, sys
+from proxy.core.models import Owner
+from tests.memory.test_edge import entries, opened
+
+async def main(path):
+    async with opened(path) as store:
+        await store.upsert(Owner("ann"), entries(range(300), content="ann-canary"))
+        await store.upsert(Owner("ben"), entries(range(300, 400), content="ben-canary"))
+        await store.erase(Owner("ann"))
+        if sys.argv[2] == "purged":
+            await store.purge()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def occurrences(folder: Path, word: str) -> int:
+    """In all files below *folder*."""
+    return sum(path.read_bytes().count(word.encode()) for path in folder.rglob("*") if path.is_file())
+
+
+def owed(path: Path) -> bool:
+    return (path / "edge.owed").exists()
+
+
+async def killed_after_erasing(path: Path, when: str) -> None:
+    command = [sys.executable, "-c", ERASER, str(path), when]
+    process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[2])
+    assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL
+
+
+async def test_a_purge_takes_what_was_erased_out_of_every_file_and_nothing_else(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(300), content="ann-canary"))
+        await store.upsert(BEN, kept := entries(range(300, 400), content="ben-canary"))
+        await store.erase(ANN)
+        assert occurrences(tmp_path, "ann-canary") > 0
+        await store.purge()
+        assert occurrences(tmp_path, "ann") == 0
+        assert {each.id: each for each in await store.list(BEN, limit=1000)} == {each.memory.id: each.memory for each in kept}
+        await store.upsert(ANN, entries([1], content="new"))
+    async with opened(tmp_path) as store:
+        assert await store.list(ANN, limit=10) == [entries([1], content="new")[0].memory]
+        assert await store.count(BEN) == 100
+    assert occurrences(tmp_path, "ann-canary") == 0
+    assert occurrences(tmp_path, "ben-canary") >= 100
+
+
+async def test_what_was_purged_stays_purged_although_the_process_is_killed(tmp_path: Path) -> None:
+    await killed_after_erasing(tmp_path, "purged")
+    assert (occurrences(tmp_path, "ann"), occurrences(tmp_path, "ben-canary") >= 100) == (0, True)
+    async with opened(tmp_path) as store:
+        assert (await store.count(ANN), await store.count(BEN)) == (0, 100)
+    assert occurrences(tmp_path, "ann") == 0
+
+
+async def test_what_a_killed_process_owed_is_purged_after_the_next_start(tmp_path: Path) -> None:
+    await killed_after_erasing(tmp_path, "not purged")
+    assert occurrences(tmp_path, "ann-canary") > 0
+    async with opened(tmp_path) as store:
+        assert (await store.count(ANN), await store.count(BEN)) == (0, 100)
+        await until(lambda: not owed(tmp_path))
+        assert (await store.count(BEN), occurrences(tmp_path, "ann")) == (100, 0)
+
+
+async def test_deletes_are_purged_after_a_while_without_being_asked(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path / "edge", 2, Bm25Encoder(), flush_interval_s=60, purge_after_s=0.01)
+    await store.open()
+    for n in range(2):
+        await store.upsert(ANN, entries([n], content="canary"))
+        await store.delete(ANN, [str(UUID(int=n))])
+        await until(lambda: not owed(tmp_path))
+        assert occurrences(tmp_path, "canary") == 0
+    await store.close()
+
+
+async def test_writes_while_the_store_is_copied_are_in_the_copy(tmp_path: Path) -> None:
+    """Before, inside and behind what has been copied when they come; the first page is out when the purge waits for the first time."""
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(0, 1000, 2)))
+        await store.upsert(BEN, entries([5000]))
+        await store.erase(BEN)
+        purge = asyncio.ensure_future(store.purge())
+        expected = {each.memory.id: each.memory for each in entries(range(0, 1000, 2))}
+        for at in (1, 333, 501, 775, 999):
+            await asyncio.sleep(0)
+            new, again, gone, revised = entries([at]), entries([at - 1], content="again"), entries([at + 3]), entries([at + 5])
+            await store.upsert(ANN, [*new, *again])
+            await store.delete(ANN, [each.memory.id for each in gone])
+            await store.revise(ANN, [replace(each.memory, importance=1.0) for each in revised])
+            expected |= {each.memory.id: each.memory for each in (*new, *again)}
+            expected |= {each.memory.id: replace(each.memory, importance=1.0) for each in revised if each.memory.id in expected}
+            for each in gone:
+                expected.pop(each.memory.id, None)
+        await purge
+        assert {each.id: each for each in await store.list(ANN, limit=2000)} == expected
+    async with opened(tmp_path) as store:
+        assert {each.id: each for each in await store.list(ANN, limit=2000)} == expected
+
+
+async def test_what_is_deleted_while_the_store_is_copied_takes_another_copy(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(250), content="ann-canary"))
+        await store.upsert(BEN, entries(range(250, 500), content="ben-canary"))
+        await store.erase(BEN)
+        first = asyncio.ensure_future(store.purge())
+        await until(lambda: (tmp_path / "edge.2" / "wal").exists())
+        for _ in range(3):
+            await store.touch()  # stands in line behind a page
+        await store.erase(ANN)
+        await asyncio.gather(first, store.purge(), store.purge())
+        assert (occurrences(tmp_path, "canary"), owed(tmp_path)) == (0, False)
+
+
+async def test_a_caller_that_gives_up_does_not_end_the_purge(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(300), content="canary"))
+        await store.erase(ANN)
+        purge = asyncio.ensure_future(store.purge())
+        await asyncio.sleep(0)
+        purge.cancel()
+        await until(lambda: not owed(tmp_path))
+        assert occurrences(tmp_path, "canary") == 0
+
+
+async def test_a_copy_that_fails_changes_nothing_and_is_made_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(300), content="canary"))
+        await store.delete(ANN, [str(UUID(int=1))])
+        (tmp_path / "edge.2").touch()
+        with pytest.raises(StoreError):
+            await store.purge()
+        await store.upsert(ANN, entries([1000]))
+        assert await store.count(ANN) == 300
+        (tmp_path / "edge.2").unlink()
+        await store.purge()
+        assert (await store.count(ANN), occurrences(tmp_path, "canary 1\x22")) == (300, 0)
+
+
+async def test_a_store_closed_while_it_is_copied_is_as_it_was(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(300)))
+        await store.delete(ANN, [str(UUID(int=1))])
+        purge = asyncio.ensure_future(store.purge())
+        await until(lambda: (tmp_path / "edge.2").exists())
+    with pytest.raises(asyncio.CancelledError):
+        await purge
+    async with opened(tmp_path) as store:
+        assert await store.count(ANN) == 299
 
 
 class Panicking:

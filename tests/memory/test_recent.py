@@ -50,6 +50,9 @@ class CountingStore(MissingStore):
     async def delete(self, owner, ids):
         return len(ids)
 
+    async def erase(self, owner):
+        return 1
+
 
 @pytest.fixture
 def store() -> CountingStore:
@@ -111,6 +114,7 @@ WRITES = {
     "upsert": lambda searches, owner: searches.upsert(owner, [Entry(TEA.memory, word_vector("tea"))]),
     "revise": lambda searches, owner: searches.revise(owner, [TEA.memory]),
     "delete": lambda searches, owner: searches.delete(owner, ["1"]),
+    "erase": lambda searches, owner: searches.erase(owner),
 }
 
 
@@ -140,6 +144,7 @@ async def test_a_write_to_what_a_tenant_shares_is_seen_at_once_by_all(store, wri
 async def test_a_write_that_failed_may_have_changed_something(write):
     class Failing(CountingStore):
         upsert = revise = delete = MissingStore.upsert
+        erase = MissingStore.erase
 
     store = Failing()
     searches = RecentSearches(store, seconds=60)
@@ -177,7 +182,14 @@ async def test_only_the_latest_searches_and_owners_are_kept(store, monkeypatch):
 
 async def test_everything_else_is_asked_of_the_store(tmp_path):
     searches = RecentSearches(MissingStore("the disk is full"), seconds=60)
-    calls = [searches.get(ANN, []), searches.find(ANN, []), searches.list(ANN, limit=1), searches.count(None), searches.touch()]
+    calls = [
+        searches.get(ANN, []),
+        searches.find(ANN, []),
+        searches.list(ANN, limit=1),
+        searches.count(None),
+        searches.touch(),
+        searches.purge(),
+    ]
     for call in [*calls, *(write(searches, ANN) for write in WRITES.values()), ask(searches)]:
         with pytest.raises(Exception, match="the disk is full"):
             await call

@@ -312,6 +312,40 @@ async def test_delete_removes_what_is_named_and_says_how_many(store: MemoryStore
     assert sorted(contents(await store.list(ANN, limit=10))) == ["memory 1", "memory 3"]
 
 
+async def test_erasing_takes_all_that_an_owner_has_and_nothing_of_anybody_else(store: MemoryStore) -> None:
+    past = datetime.now(UTC) - timedelta(days=1)
+    kinds = [{}, {"type": TURN}, {"valid_until": past}, {"type": TURN, "valid_until": past}, {"scope": "session", "session": "s"}]
+    written = {
+        owner: [entry(f"tea for {owner} {n}", **fields) for n, fields in enumerate(kinds)] for owner in [ANN, *LOOK_ALIKES]
+    }
+    shared = entry("The office opens at nine", scope="global")
+    for owner, entries in written.items():
+        await store.upsert(owner, entries)
+    await store.upsert(ANN.everyone, [shared])
+    assert await store.erase(ANN) == len(kinds)
+    assert await store.erase(ANN) == 0
+    assert await store.list(ANN, ALL, limit=100) == await store.get(ANN, [each.memory.id for each in written[ANN]]) == []
+    assert await seen(store, ANN, "tea", session="s", turns=True) == []
+    assert await store.count(None) == len(kinds) * len(LOOK_ALIKES) + 1
+    assert await store.list(ANN.everyone, ALL, limit=2) == [shared.memory]
+    await store.upsert(ANN, written[ANN])
+    assert await store.count(ANN, ALL) == len(kinds)
+
+
+async def test_purging_changes_nothing_that_can_be_seen(store: MemoryStore) -> None:
+    kept, gone = entry("Likes tea", metadata={"a": [1]}, session="s"), entry("Likes coffee", seed=1)
+    await store.upsert(ANN, [kept, gone])
+    await store.upsert(BEN, [entry("Likes cocoa", seed=2)])
+    await store.purge()
+    await store.delete(ANN, [gone.memory.id])
+    before = await everything(store, ANN, kept)
+    await store.purge()
+    assert await everything(store, ANN, kept) == before
+    assert await store.get(ANN, [kept.memory.id, gone.memory.id]) == [kept.memory]
+    await store.upsert(ANN, [gone])
+    assert await store.count(None) == 3
+
+
 async def test_an_expired_memory_is_found_by_its_id_and_where_the_past_is_asked_for(store: MemoryStore) -> None:
     past, future = datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC) + timedelta(hours=1)
     expired = entry("Lives in Oslo", valid_until=past)

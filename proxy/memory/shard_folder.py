@@ -1,0 +1,83 @@
+"""Where the embedded store has its files, so that it can be written anew while it is in use.
+
+    edge, edge.2    one holds the store; the other is there only while the store is copied into it, and after a crash
+    edge.current    names the one that holds it; missing: ``edge``
+    edge.owed       is there while files may still hold what was deleted
+
+Replacing ``edge.current`` is the one step that counts: a crash before it leaves a copy that is not whole, one after it the
+files that the copy replaced. Either is removed at the next opening.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from proxy.errors import StoreError
+
+
+class ShardFolder:
+    """The files of the store at *directory*. Not for two threads at once; raises ``OSError``."""
+
+    def __init__(self, directory: Path) -> None:
+        self._places = (directory, directory.with_name(f"{directory.name}.2"))
+        self._pointer = directory.with_name(f"{directory.name}.current")
+        self._debt = directory.with_name(f"{directory.name}.owed")
+
+    @property
+    def current(self) -> Path:
+        """The directory that holds the store. ``StoreError`` if nobody can tell."""
+        named = self._named()
+        [other] = [each for each in self._places if each != named]
+        # One that stands alone is whole, whatever became of the pointer: nothing is copied from nowhere.
+        return other if other.exists() and not named.exists() else named
+
+    @property
+    def spare(self) -> Path:
+        """The other one, to copy into."""
+        [spare] = [each for each in self._places if each != self.current]
+        return spare
+
+    @property
+    def is_owed(self) -> bool:
+        return self._debt.exists()
+
+    def owe(self) -> None:
+        """Note that what is deleted from now on is still in files; a killed process doesn't lose it."""
+        self._debt.touch()
+
+    def settle(self) -> None:
+        self._debt.unlink(missing_ok=True)
+
+    def clear_spare(self) -> None:
+        if self.spare.exists():
+            shutil.rmtree(self.spare)
+
+    def switch(self) -> None:
+        """Make the spare directory, which must be whole and on the disk, the current one, in one step."""
+        draft = self._pointer.with_suffix(".draft")
+        with draft.open("w", encoding="ascii") as file:
+            file.write(self.spare.name)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._pointer)
+        _sync(self._pointer.parent)
+
+    def _named(self) -> Path:
+        try:
+            name = self._pointer.read_bytes().decode("ascii", "replace")
+        except FileNotFoundError:
+            return self._places[0]
+        named = [each for each in self._places if each.name == name]
+        if not named:
+            raise StoreError(f"{self._places[0]} can't be opened: {self._pointer.name} is damaged")
+        return named[0]
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
