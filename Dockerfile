@@ -22,14 +22,16 @@ ENV PATH=/opt/memory-proxy/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     MEMORY_PROXY_LISTEN__HOST=0.0.0.0 \
     MEMORY_PROXY_LISTEN__PORT=8080 \
+    MEMORY_PROXY_IDENTITY__TENANT=api_key \
     MEMORY_PROXY_STORE__PATH=/data \
     MEMORY_PROXY_EMBEDDING__MODELS_DIR=/models
-# A proxy.yaml in /data is read; the environment above overrides it.
+# A proxy.yaml in /data is read; the environment above overrides it. Each API key has memories of its own, under names
+# made with /data/tenant.key: keep it, or set MEMORY_PROXY_IDENTITY__TENANT_SECRET. auth.clients goes before that.
 WORKDIR /data
 VOLUME /data
 USER 10001
 EXPOSE 8080
-# http.client, as urllib would ask an HTTP_PROXY for this address.
+# With TLS (listen.tls_certificate) give it another check. http.client, as urllib would ask an HTTP_PROXY for this address.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ['MEMORY_PROXY_LISTEN__PORT']), timeout=3); c.request('GET', '/health/live'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["memory-proxy"]
 CMD ["serve"]

@@ -33,11 +33,14 @@ from proxy.memory.store import MemoryStore
 from proxy.memory.stores import open_store
 from proxy.memory.turn import Turns
 from proxy.web import health
+from proxy.web.admin import AdminDoor
 from proxy.web.chat import chat
+from proxy.web.doors import DOORS, open_doors
 from proxy.web.drain import Drain
 from proxy.web.middleware import log_and_answer_errors
 from proxy.web.passthrough import passthrough
 from proxy.web.services import MEMORY, SERVICES, MemoryServices, Services
+from proxy.web.tls import tls_context
 from proxy.web.tunnel import tunnel, wants_tunnel
 from proxy.web.upstream import open_upstreams
 
@@ -52,13 +55,14 @@ def make_app(config: Config) -> web.Application:
             upstreams = await stack.enter_async_context(open_upstreams(config.upstream, config.limits))
             app[SERVICES] = Services(routes=Routes(config.upstream.base_url, config.upstreams), upstreams=upstreams)
             app[MEMORY] = memory = await stack.enter_async_context(_open_memory(config))
+            app[DOORS] = open_doors(config)
             checks: health.Checks = {"store": memory.store.touch, "embedder": partial(_try_embedder, memory.embedder)}
             app[health.CHECKS] = checks
             yield
 
     app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
     app.cleanup_ctx.append(lifespan)
-    _add_routes(app)
+    _add_routes(app, AdminDoor(config.auth))
     return app
 
 
@@ -132,19 +136,20 @@ def _instruction(extract: Extract) -> str:
         raise ConfigError(f"extract.prompt: {extract.prompt} can't be read: {exc}") from exc
 
 
-def _add_routes(app: web.Application) -> None:
+def _add_routes(app: web.Application, door: AdminDoor) -> None:
     app.router.add_route("*", "/health/live", health.live)
     app.router.add_route("*", "/health/ready", health.ready)
-    for path in ("/metrics", "/memory/v1", "/memory/v1/{tail:(?s:.*)}", "/ui", "/ui/{tail:(?s:.*)}"):
-        app.router.add_route("*", path, _not_here)
+    app.router.add_route("*", "/metrics", door.before_figures(_not_here))
+    for path in ("/memory/v1", "/memory/v1/{tail:(?s:.*)}", "/ui", "/ui/{tail:(?s:.*)}"):
+        app.router.add_route("*", path, door.before(_not_here))
     app.router.add_route("*", "/{tail:(?s:.*)}", _relayed)
 
 
 async def _relayed(request: web.Request) -> web.StreamResponse:
+    caller = request.app[DOORS].admit(request)
     if is_chat(request.method, request.raw_path):
-        return await chat(request)
-    handler = tunnel if wants_tunnel(request) else passthrough
-    return await handler(request)
+        return await chat(request, caller)
+    return await (tunnel(request, caller) if wants_tunnel(request) else passthrough(request, caller))
 
 
 async def _not_here(request: web.Request) -> web.StreamResponse:
@@ -175,17 +180,19 @@ class Listening:
 @asynccontextmanager
 async def listening(config: Config) -> AsyncIterator[Listening]:
     """Serve until the block is left; then finish what is under way, for at most ``listen.grace_s``."""
+    tls = tls_context(config.listen)
     application = make_app(config)
     runner = web.AppRunner(application, **server_options(config))
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.listen.host, config.listen.port)
+        site = web.TCPSite(runner, config.listen.host, config.listen.port, ssl_context=tls)
         try:
             await site.start()
         except OSError as exc:
             raise ConfigError(f"listen: can't listen on {config.listen.host}:{config.listen.port}: {exc.strerror}") from exc
         host, port = runner.addresses[0][:2]
-        yield Listening(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", application)
+        name, scheme = f"[{host}]" if ":" in host else host, "http" if tls is None else "https"
+        yield Listening(f"{scheme}://{name}:{port}", application)
     finally:
         await runner.cleanup()
 

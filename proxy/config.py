@@ -8,6 +8,7 @@ An unknown key or a bad value is a ``ConfigError`` that names the option's full 
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from proxy.errors import ConfigError
 from proxy.options import MASK, address, build, describe, option, path_prefix
 
 ENV_PREFIX = "MEMORY_PROXY_"
+_LISTS = ("upstreams", "auth.clients")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,16 @@ class Listen:
     host: str = "127.0.0.1"
     port: int = option(8080, least=0, most=65535)
     grace_s: float = option(30.0, least=0)
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody beyond this machine reaches the address. Of a name other than localhost that can't be told."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +117,29 @@ class Embedding:
 @dataclass(frozen=True, slots=True)
 class Identity:
     default_user: str = "default"
+    tenant: Literal["single", "api_key"] = "single"
+    tenant_secret: str | None = option(None, secret=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One who is handed a key of the proxy's own. Keys stand in the environment, here are the names of their variables.
+
+    *tenant*: whose memories it shares, by default its own under its name. *modes*: what ``X-Memory-Mode`` may say; the first
+    holds without the header.
+    """
+
+    name: str
+    key_env: str
+    tenant: str | None = None
+    upstream_key_env: str | None = None
+    modes: tuple[Literal["full", "read", "write", "off"], ...] = ("full", "read", "write", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    clients: tuple[Client, ...] = ()
+    admin_token: str | None = option(None, secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +168,7 @@ class Config:
     store: Store = field(default_factory=Store)
     embedding: Embedding = field(default_factory=Embedding)
     identity: Identity = field(default_factory=Identity)
+    auth: Auth = field(default_factory=Auth)
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
 
@@ -185,7 +221,7 @@ def _layers(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, A
         yield str(path), _read_file(path)
     for name, text in sorted(environ.items()):
         if dotted := _dotted(name, text):
-            yield name, _tree(dotted, _read_yaml(text, name) if dotted == "upstreams" else text)
+            yield name, _tree(dotted, _read_yaml(text, name) if dotted in _LISTS else text)
     for dotted, value in flags.items():
         if value is not None:
             yield "command line", _tree(dotted, str(value))
@@ -254,6 +290,7 @@ def _read_yaml(text: str, origin: str) -> Any:
 def _build_config(tree: dict[str, Any]) -> Config:
     config: Config = build(Config, tree)
     _check_upstreams(config.upstreams)
+    _check_clients(config.auth.clients)
     return config
 
 
@@ -266,3 +303,61 @@ def _check_upstreams(upstreams: tuple[NamedUpstream, ...]) -> None:
                 raise ConfigError(f"upstreams[{i}].name: {each.name!r} is taken; use a name of its own")
             if each.prefix is not None and each.prefix == other.prefix:
                 raise ConfigError(f"upstreams[{i}].prefix: {each.prefix!r} is taken by {other.name!r}; use another")
+
+
+def _check_clients(clients: tuple[Client, ...]) -> None:
+    for i, each in enumerate(clients):
+        if not each.modes:
+            raise ConfigError(f"auth.clients[{i}].modes: is empty; leave it out to allow all")
+        for other in clients[:i]:
+            if each.name == other.name:
+                raise ConfigError(f"auth.clients[{i}].name: {each.name!r} is taken; use a name of its own")
+            if each.key_env == other.key_env:
+                raise ConfigError(f"auth.clients[{i}].key_env: {each.key_env} is the key of {other.name!r}; use another")
+
+
+# What must be known to serve, and not to look at the configuration or to fetch a model.
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKeys:
+    """A client, and what its variables hold."""
+
+    client: Client
+    key: str = field(repr=False)
+    upstream_key: str | None = field(repr=False)
+
+
+def check_reach(config: Config) -> None:
+    """Raise ``ConfigError`` if other machines can reach the proxy and nothing keeps their callers apart."""
+    if config.listen.on_loopback or config.auth.clients or config.identity.tenant == "api_key":
+        return
+    raise ConfigError(
+        f"listen.host: {config.listen.host} can be reached from other machines, where each could name any user; "
+        "set auth.clients (who may call, each with a key of the proxy's own) or identity.tenant: api_key "
+        "(each caller's API key has its own memories), or listen on 127.0.0.1"
+    )
+
+
+def client_keys(auth: Auth, environ: Mapping[str, str] | None = None) -> list[ClientKeys]:
+    """The clients with their keys. Raises ``ConfigError`` for a variable that holds none, or another client's."""
+    environ = os.environ if environ is None else environ
+    found: list[ClientKeys] = []
+    for i, client in enumerate(auth.clients):
+        where = f"auth.clients[{i}]"
+        key = _key(f"{where}.key_env", client.key_env, environ)
+        for other in found:
+            if key == other.key:
+                raise ConfigError(f"{where}.key_env: {client.key_env} holds the same key as {other.client.key_env}; use another")
+        name = client.upstream_key_env
+        found.append(ClientKeys(client, key, None if name is None else _key(f"{where}.upstream_key_env", name, environ)))
+    return found
+
+
+def _key(where: str, name: str, environ: Mapping[str, str]) -> str:
+    key = environ.get(name, "").strip()
+    if not key:
+        raise ConfigError(f"{where}: there is no key in the environment variable {name}; set it")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ConfigError(f"{where}: {name} must hold one key, of ASCII characters without blanks")
+    return key

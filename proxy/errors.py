@@ -10,8 +10,12 @@ MemoryProxyError
  ├─ ModelError        the embedding model could not be fetched or built
  └─ ProxyError        answered to the client, in OpenAI's error shape
      ├─ BadRequest              400: the caller's own header or body is wrong
+     ├─ Unauthorized            401: no key that the proxy knows
+     │   └─ TokenNeeded           401: not ``auth.admin_token``, where it is needed
+     ├─ Forbidden               403: not from there, or not with this key
      ├─ NotFound                404: a path of our own that nothing answers
      ├─ RequestTooLarge         413: beyond ``limits.request_bytes``
+     ├─ WrongMediaType          415: a change of ours that is not asked for in JSON
      ├─ UpstreamUnreachable     502: no connection, so nothing was processed
      ├─ UpstreamBroken          502: the connection died before an answer began
      └─ UpstreamTimeout         504: no answer began in time
@@ -59,12 +63,14 @@ class ProxyError(MemoryProxyError):
     """An answer of our own, in the shape that OpenAI's clients parse.
 
     ``retry`` goes out as ``x-should-retry``: true only where the upstream can't have processed the request.
+    ``challenge`` goes out as ``WWW-Authenticate``.
     """
 
     status = 500
     type = "proxy_error"
     code: str | None = None
     retry = False
+    challenge: str | None = None
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -80,6 +86,24 @@ class BadRequest(ProxyError):
     code = "bad_request"
 
 
+class Unauthorized(ProxyError):
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+    challenge = "Bearer"
+
+
+class TokenNeeded(Unauthorized):
+    code = "invalid_admin_token"
+    challenge = 'Basic realm="memory-proxy", charset="UTF-8"'
+
+
+class Forbidden(ProxyError):
+    status = 403
+    type = "invalid_request_error"
+    code = "forbidden"
+
+
 class NotFound(ProxyError):
     status = 404
     type = "invalid_request_error"
@@ -90,6 +114,12 @@ class RequestTooLarge(ProxyError):
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+
+
+class WrongMediaType(ProxyError):
+    status = 415
+    type = "invalid_request_error"
+    code = "unsupported_media_type"
 
 
 class UpstreamUnreachable(ProxyError):

@@ -280,7 +280,7 @@ class RunningProxy:
 
 
 def proxy_config(model: ModelAPI, folder: Path, **options: object) -> Config:
-    """That of a proxy in front of *model*, with its data in *folder*; *options* as ``section__key``, ``upstreams`` as YAML."""
+    """That of a proxy in front of *model*, with its data in *folder*; *options* as ``section__key``, lists as YAML."""
     settings: dict[str, object] = {
         "listen.port": 0,
         "listen.grace_s": 5,
@@ -291,7 +291,10 @@ def proxy_config(model: ModelAPI, folder: Path, **options: object) -> Config:
         "embedding.url": model.url,
         "recall.deadline_ms": 10_000,
     }
-    environ = {"MEMORY_PROXY_UPSTREAMS": str(options.pop("upstreams", ""))}
+    environ = {
+        "MEMORY_PROXY_UPSTREAMS": str(options.pop("upstreams", "")),
+        "MEMORY_PROXY_AUTH__CLIENTS": str(options.pop("auth__clients", "")),
+    }
     return load(None, environ=environ, overrides=settings | {name.replace("__", "."): value for name, value in options.items()})
 
 

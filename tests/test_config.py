@@ -7,7 +7,22 @@ import dataclasses
 import pytest
 import yaml
 
-from proxy.config import Config, Listen, NamedUpstream, Recall, Store, as_dict, load, render
+from proxy.config import (
+    Auth,
+    Client,
+    ClientKeys,
+    Config,
+    Identity,
+    Listen,
+    NamedUpstream,
+    Recall,
+    Store,
+    as_dict,
+    check_reach,
+    client_keys,
+    load,
+    render,
+)
 from proxy.errors import ConfigError
 
 
@@ -85,8 +100,12 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         ("name", "text", "said"),
         [
-            ("LISTEN__PROT", "1", "listen.prot: unknown option; allowed here: host, port, grace_s"),
-            ("LISTEN__PORT__X", "1", "listen.port.x: unknown option; allowed here: host, port, grace_s"),
+            ("LISTEN__PROT", "1", "listen.prot: unknown option; allowed here: host, port, grace_s, tls_certificate, tls_key"),
+            (
+                "LISTEN__PORT__X",
+                "1",
+                "listen.port.x: unknown option; allowed here: host, port, grace_s, tls_certificate, tls_key",
+            ),
             ("LISTEN__PORT", "http", "listen.port: 'http' is not allowed; use a whole number"),
             ("LOG__LEVEL", "loud", "log.level: 'loud' is not allowed; use one of debug, info, warning, error"),
             ("UPSTREAMS__0", "x", "upstreams: must be a list, not a mapping"),
@@ -237,6 +256,96 @@ class TestUpstreams:
     )
     def test_a_mistake_is_told_with_its_place_in_the_list(self, items, said, tmp_path):
         assert complaint(f"upstreams: {items}", tmp_path) == said
+
+
+class TestClients:
+    SHOP = Client("shop", "SHOP_KEY")
+    REPORTS = Client("reports", "REPORTS_KEY", tenant="shop", upstream_key_env="OPENAI_KEY", modes=("read", "off"))
+
+    def test_they_are_read_in_order_from_the_file_or_the_environment(self, tmp_path):
+        listed = """
+          - {name: shop, key_env: SHOP_KEY}
+          - {name: reports, key_env: REPORTS_KEY, tenant: shop, upstream_key_env: OPENAI_KEY, modes: [Read, off]}
+        """
+        expected = Auth(clients=(self.SHOP, self.REPORTS))
+        assert configure(tmp_path, f"auth:\n  clients:{listed}").auth == expected
+        assert load(None, environ={"MEMORY_PROXY_AUTH__CLIENTS": listed}).auth == expected
+
+    @pytest.mark.parametrize(
+        ("items", "said"),
+        [
+            ("shop", "auth.clients: must be a list, not 'shop'"),
+            ("[{name: a}]", "auth.clients[0]: needs key_env"),
+            (
+                "[{name: a, key: sk-1}]",
+                "auth.clients[0].key: unknown option; allowed here: name, key_env, tenant, upstream_key_env, modes",
+            ),
+            ("[{name: a, key_env: A, modes: []}]", "auth.clients[0].modes: is empty; leave it out to allow all"),
+            (
+                "[{name: a, key_env: A, modes: [on]}]",
+                "auth.clients[0].modes[0]: 'on' is not allowed; use one of full, read, write, off",
+            ),
+            ("[{name: a, key_env: A}, {name: a, key_env: B}]", "auth.clients[1].name: 'a' is taken; use a name of its own"),
+            ("[{name: a, key_env: A}, {name: b, key_env: A}]", "auth.clients[1].key_env: A is the key of 'a'; use another"),
+        ],
+    )
+    def test_a_mistake_is_told_with_its_place_in_the_list(self, items, said, tmp_path):
+        assert complaint(f"auth: {{clients: {items}}}", tmp_path) == said
+
+    def test_their_keys_are_what_the_variables_hold(self):
+        environ = {"SHOP_KEY": "k1\n", "REPORTS_KEY": "k2", "OPENAI_KEY": "sk-1"}
+        assert client_keys(Auth(clients=(self.SHOP, self.REPORTS)), environ) == [
+            ClientKeys(self.SHOP, "k1", None),
+            ClientKeys(self.REPORTS, "k2", "sk-1"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("environ", "said"),
+        [
+            ({}, "auth.clients[0].key_env: there is no key in the environment variable SHOP_KEY; set it"),
+            ({"SHOP_KEY": " "}, "auth.clients[0].key_env: there is no key in the environment variable SHOP_KEY; set it"),
+            ({"SHOP_KEY": "k 1"}, "auth.clients[0].key_env: SHOP_KEY must hold one key, of ASCII characters without blanks"),
+            (
+                {"SHOP_KEY": "k\r\nX: 1"},
+                "auth.clients[0].key_env: SHOP_KEY must hold one key, of ASCII characters without blanks",
+            ),
+            ({"SHOP_KEY": "é"}, "auth.clients[0].key_env: SHOP_KEY must hold one key, of ASCII characters without blanks"),
+            (
+                {"SHOP_KEY": "k", "REPORTS_KEY": "k", "OPENAI_KEY": "sk"},
+                "auth.clients[1].key_env: REPORTS_KEY holds the same key as SHOP_KEY; use another",
+            ),
+            (
+                {"SHOP_KEY": "k", "REPORTS_KEY": "l"},
+                "auth.clients[1].upstream_key_env: there is no key in the environment variable OPENAI_KEY; set it",
+            ),
+        ],
+    )
+    def test_a_key_that_can_t_be_used_is_told_with_its_option_and_its_variable(self, environ, said):
+        with pytest.raises(ConfigError) as caught:
+            client_keys(Auth(clients=(self.SHOP, self.REPORTS)), environ)
+        assert str(caught.value) == said
+
+    def test_keys_are_not_shown(self):
+        assert "sk-1" not in repr(client_keys(Auth(clients=(self.SHOP,)), {"SHOP_KEY": "sk-1"}))
+
+
+class TestReach:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost"])
+    def test_on_loopback_nobody_needs_a_key(self, host):
+        check_reach(Config(listen=Listen(host=host)))
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "proxy.internal", "localhost.example.com"])
+    def test_beyond_it_callers_must_be_kept_apart(self, host):
+        listen = Listen(host=host)
+        with pytest.raises(ConfigError) as caught:
+            check_reach(Config(listen=listen))
+        assert str(caught.value) == (
+            f"listen.host: {host} can be reached from other machines, where each could name any user; "
+            "set auth.clients (who may call, each with a key of the proxy's own) or identity.tenant: api_key "
+            "(each caller's API key has its own memories), or listen on 127.0.0.1"
+        )
+        check_reach(Config(listen=listen, identity=Identity(tenant="api_key")))
+        check_reach(Config(listen=listen, auth=Auth(clients=(Client("shop", "SHOP_KEY"),))))
 
 
 class TestFiles:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from proxy import resources
-from proxy.config import Config, as_dict, load
+from proxy.config import Config, as_dict, check_reach, load
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,12 +37,19 @@ class TestTheCommentedConfiguration:
         bare = [line for line in lines if re.match(r"(  \w+|upstreams):", line) and not re.search(r"\S  +# \S", line)]
         assert bare == []
 
-    def test_its_example_of_several_upstreams_is_one(self, tmp_path):
+    def test_its_examples_are_such(self, tmp_path):
         text = (ROOT / "proxy.yaml").read_text(encoding="utf-8")
-        example = re.findall(r"^#(   .*)$", text, re.MULTILINE)
-        (tmp_path / "proxy.yaml").write_text("\n".join(["upstreams:", *example]), encoding="utf-8")
+        examples = {}
+        for comment, section in re.findall(r"((?:^#   .*\n)+)^(\w+):", text, re.MULTILINE):
+            examples[section] = comment.replace("#  ", " ")
+        written = f"upstreams:\n{examples['upstreams']}auth:\n  clients:\n{examples['auth']}"
+        (tmp_path / "proxy.yaml").write_text(written, encoding="utf-8")
         config = load(tmp_path / "proxy.yaml", environ={})
         assert [each.name for each in config.upstreams] == ["groq", "local"]
+        assert [(each.name, each.tenant, each.modes[0]) for each in config.auth.clients] == [
+            ("shop", None, "full"),
+            ("reports", "shop", "read"),
+        ]
 
 
 class TestResources:
@@ -106,12 +113,19 @@ class TestExamples:
         }
         assert load(None, environ=environ).store == dataclasses.replace(Config().store, kind="qdrant", url="http://qdrant:6333")
 
+    def test_none_of_them_is_refused_for_whom_it_lets_in(self):
+        image = re.findall(r"MEMORY_PROXY_(?:LISTEN|IDENTITY)__\w+=\S+", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+        config = load(None, environ=dict(each.split("=") for each in image))
+        assert (config.listen.host, config.identity.tenant) == ("0.0.0.0", "api_key")
+        check_reach(config)
+
     def test_the_sidecar_is_yaml_whose_app_talks_to_the_proxy_beside_it(self):
         deployment, claim = yaml.safe_load_all((ROOT / "config/kubernetes/sidecar.yaml").read_text(encoding="utf-8"))
         app, proxy = deployment["spec"]["template"]["spec"]["containers"]
         environ = {each["name"]: each["value"] for each in proxy["env"]}
         assert app["env"][0] == {"name": "OPENAI_BASE_URL", "value": f"http://127.0.0.1:{Config().listen.port}/v1"}
-        assert load(None, environ=environ).log.format == "json"
+        config = load(None, environ=environ)
+        assert (config.log.format, config.identity.tenant) == ("json", "api_key")
         assert claim["kind"] == "PersistentVolumeClaim"
 
 

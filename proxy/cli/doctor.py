@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from proxy.cli.arguments import add_config, config_path, load_config
-from proxy.config import Config, Embedding
+from proxy.config import Config, Embedding, check_reach, client_keys
 from proxy.errors import ConfigError, MemoryProxyError, ModelError, StoreError, StoreLocked, UpstreamUnreachable
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def _run(args: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     try:
         config = load_config(args)
+        check_reach(config)
+        client_keys(config.auth)
     except ConfigError as exc:
         _report(console, "configuration", str(exc), ok=False)
         return 1

@@ -1,6 +1,7 @@
 """Whose memories a request is about, and what may be done with them.
 
-Users are compared as the text they are, blanks at both ends aside: no case folding, no Unicode normalisation.
+Users are compared as the bytes of their UTF-8 text, spaces and tabs at both ends aside, which HTTP takes from headers, too:
+no case folding, no Unicode normalisation. What looks alike is not the same user; what can't be a name is an error.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ USER_HEADER = "X-Memory-User"
 SESSION_HEADER = "X-Memory-Session"
 MODE_HEADER = "X-Memory-Mode"
 MAX_NAME_BYTES = 1024
+_BLANKS = " \t"
 
 
 class Mode(Enum):
@@ -42,24 +44,24 @@ class IdentityError(ValueError):
         self.source = source
 
 
-def read_mode(headers: Mapping[str, str]) -> Mode:
-    """Raises ``IdentityError`` for a mode that there is not."""
+def read_mode(headers: Mapping[str, str], *, default: Mode = Mode.FULL) -> Mode:
+    """What the header says, else *default*. Raises ``IdentityError`` for a mode that there is not."""
     text = headers.get(MODE_HEADER)
     if text is None:
-        return Mode.FULL
+        return default
     try:
         return Mode(text.strip().lower())
     except ValueError:
         raise IdentityError(MODE_HEADER, f"{text!r} is not allowed; use full, read, write or off") from None
 
 
-def read_owner(headers: Mapping[str, str], body: Mapping[str, Any], *, default_user: str) -> Owner:
-    """The header, else the body's ``user``, ``safety_identifier`` or ``metadata.user_id``, else *default_user*.
+def read_owner(headers: Mapping[str, str], body: Mapping[str, Any], *, default_user: str, tenant: str) -> Owner:
+    """The header, else the body's ``user``, ``safety_identifier`` or ``metadata.user_id``, else *default_user*; of *tenant*.
 
     Raises ``IdentityError`` for a header that is empty, and for a name that is no text, too long, or holds control characters.
     """
     if USER_HEADER in headers:
-        return Owner(checked_name(USER_HEADER, headers[USER_HEADER]))
+        return Owner(checked_name(USER_HEADER, headers[USER_HEADER]), tenant)
     metadata = body.get("metadata")
     candidates = {
         "user": body.get("user"),
@@ -67,13 +69,13 @@ def read_owner(headers: Mapping[str, str], body: Mapping[str, Any], *, default_u
         "metadata.user_id": metadata.get("user_id") if isinstance(metadata, dict) else None,
     }
     for source, name in candidates.items():
-        if name is None or (isinstance(name, str) and not name.strip()):
+        if name is None or (isinstance(name, str) and not name.strip(_BLANKS)):
             continue
         if not isinstance(name, str):
             # Taken for the default user's, the memories of all who are numbered would be in one pool.
             raise IdentityError(source, "must be a string")
-        return Owner(checked_name(source, name))
-    return Owner(default_user)
+        return Owner(checked_name(source, name), tenant)
+    return Owner(default_user, tenant)
 
 
 def read_session(headers: Mapping[str, str]) -> str | None:
@@ -83,7 +85,7 @@ def read_session(headers: Mapping[str, str]) -> str | None:
 
 
 def checked_name(source: str, name: str) -> str:
-    name = name.strip()
+    name = name.strip(_BLANKS)
     if not name:
         raise IdentityError(source, "is empty; leave it out or name somebody")
     try:

@@ -65,15 +65,18 @@ class Planner:
         self._instruction = instruction
         self._default_user = default_user
 
-    async def plan(self, headers: Mapping[str, str], mode: Mode, body: bytes) -> Plan:
-        """Raises ``IdentityError`` for a user or session header that names nobody; a bad name in the body only costs the memories."""
+    async def plan(self, headers: Mapping[str, str], mode: Mode, body: bytes, *, tenant: str) -> Plan:
+        """For a user of *tenant*. Raises ``IdentityError`` for a user or session header that names nobody.
+
+        A bad name in the body only costs the memories.
+        """
         trace = uuid.uuid4().hex
         session = read_session(headers)
         request = ChatRequest.parse(body)
         if request is None:
             return _untouched(body, trace, None, status="off", reason="unreadable")
         try:
-            owner = read_owner(headers, request.value, default_user=self._default_user)
+            owner = read_owner(headers, request.value, default_user=self._default_user, tenant=tenant)
         except IdentityError as exc:
             if exc.source == USER_HEADER:
                 raise

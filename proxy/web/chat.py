@@ -12,12 +12,12 @@ from http import HTTPStatus
 from aiohttp import web
 
 from proxy.core.filters import choose_filter
-from proxy.core.headers import for_upstream
-from proxy.core.identity import IdentityError, Mode, read_mode
+from proxy.core.identity import IdentityError, Mode
 from proxy.core.transcript import Recorded
 from proxy.errors import BadRequest
 from proxy.memory.plan import Plan
-from proxy.web.passthrough import passthrough
+from proxy.web.doors import Caller
+from proxy.web.passthrough import headers_for_upstream, passthrough
 from proxy.web.relay import RelayedResponse, relay
 from proxy.web.services import MEMORY, SERVICES, UPSTREAM_NAME
 from proxy.web.upstream import UpstreamResponse
@@ -26,26 +26,30 @@ from proxy.web.upstream import UpstreamResponse
 _REPLACED = frozenset({"content-length", "accept-encoding"})
 
 
-async def chat(request: web.Request) -> web.StreamResponse:
-    """A chat completion with memory, as far as its headers allow. Raises ``BadRequest`` for a header that makes no sense."""
+async def chat(request: web.Request, caller: Caller) -> web.StreamResponse:
+    """A chat completion with memory, as far as its headers and its *caller*'s key allow.
+
+    Raises ``BadRequest`` for a header that makes no sense, ``Forbidden`` for a mode that is not the caller's to choose.
+    """
     try:
-        mode = read_mode(request.headers)
+        mode = caller.mode(request.headers)
         if mode is Mode.OFF:
-            return await passthrough(request, [(b"X-Memory-Status", b"off")])
-        plan = await request.app[MEMORY].planner.plan(request.headers, mode, await request.read())
+            return await passthrough(request, caller, [(b"X-Memory-Status", b"off")])
+        planner = request.app[MEMORY].planner
+        plan = await planner.plan(request.headers, mode, await request.read(), tenant=caller.tenant)
     except IdentityError as exc:
         raise BadRequest(str(exc), param=exc.source) from exc
-    upstream = await _open(request, plan)
+    upstream = await _open(request, caller, plan)
     filter_ = choose_filter(upstream.status, upstream.content_type, upstream.headers.get("Content-Encoding", ""), plan.answer)
     return await _answer(request, plan, upstream, Recorded(filter_))
 
 
-async def _open(request: web.Request, plan: Plan) -> UpstreamResponse:
+async def _open(request: web.Request, caller: Caller, plan: Plan) -> UpstreamResponse:
     services = request.app[SERVICES]
     destination = services.routes.choose(request.raw_path, plan.model)
     request[UPSTREAM_NAME] = destination.name
     replaced = _REPLACED if plan.answer is not None else frozenset({"content-length"})
-    headers = for_upstream(request.headers.items(), request.headers.getall("Connection", ()), drop=replaced)
+    headers = headers_for_upstream(request, caller, drop=replaced)
     if plan.answer is not None:
         headers.append(("Accept-Encoding", "identity"))
     return await services.upstreams.open(request.method, destination.url, headers, plan.body)

@@ -67,4 +67,6 @@ def render_error(exc: ProxyError) -> web.Response:
 
 def _render(status: int, exc: ProxyError) -> web.Response:
     headers = {"x-should-retry": "true" if exc.retry else "false"}
+    if exc.challenge is not None:
+        headers["WWW-Authenticate"] = exc.challenge
     return web.Response(status=status, headers=headers, body=orjson.dumps(exc.body()), content_type="application/json")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from aiohttp import web
 
 from proxy.core.headers import RawHeaders, for_upstream
 from proxy.core.routing import Destination, Routes, model_of
+from proxy.web.doors import Caller, Headers
 from proxy.web.relay import relay
 from proxy.web.services import SERVICES, UPSTREAM_NAME
 from proxy.web.upstream import Body, UpstreamResponse
@@ -14,16 +17,22 @@ from proxy.web.upstream import Body, UpstreamResponse
 _READ_AT_ONCE = 64 * 1024
 
 
-async def passthrough(request: web.Request, extra_headers: RawHeaders = ()) -> web.StreamResponse:
+async def passthrough(request: web.Request, caller: Caller, extra_headers: RawHeaders = ()) -> web.StreamResponse:
     """Relay any request to its upstream, and the answer to the client, byte for byte; *extra_headers* are added to it."""
-    upstream = await open_untouched(request, for_upstream(request.headers.items(), request.headers.getall("Connection", ())))
+    upstream = await open_untouched(request, headers_for_upstream(request, caller))
     try:
         return await relay(request, upstream, extra_headers=extra_headers)
     finally:
         upstream.close()
 
 
-async def open_untouched(request: web.Request, headers: list[tuple[str, str]]) -> UpstreamResponse:
+def headers_for_upstream(request: web.Request, caller: Caller, *, drop: Set[str] = frozenset()) -> Headers:
+    """What of the headers goes upstream, but for *drop* (lower case); the key is the one that the upstream is to see."""
+    headers = for_upstream(request.headers.items(), request.headers.getall("Connection", ()), drop=drop)
+    return caller.with_upstream_key(headers)
+
+
+async def open_untouched(request: web.Request, headers: Headers) -> UpstreamResponse:
     """Send *request* on as it is, but for its headers."""
     services = request.app[SERVICES]
     body = await _body(request, services.routes)

@@ -15,9 +15,10 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import WebSocketReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.core.headers import for_client, for_upstream, render_head, upgrade_wanted
+from proxy.core.headers import for_client, render_head, upgrade_wanted
 from proxy.errors import UpstreamBroken
-from proxy.web.passthrough import open_untouched
+from proxy.web.doors import Caller
+from proxy.web.passthrough import headers_for_upstream, open_untouched
 from proxy.web.relay import relay
 from proxy.web.upstream import UpstreamResponse
 
@@ -26,9 +27,9 @@ def wants_tunnel(request: web.Request) -> bool:
     return "Upgrade" in request.headers and upgrade_wanted(request.headers.getall("Connection", ()), request.headers["Upgrade"])
 
 
-async def tunnel(request: web.Request) -> web.StreamResponse:
+async def tunnel(request: web.Request, caller: Caller) -> web.StreamResponse:
     """Ask the upstream for the other protocol; if it declines, its answer is relayed like any other."""
-    headers = for_upstream(request.headers.items(), request.headers.getall("Connection", ()))
+    headers = headers_for_upstream(request, caller)
     headers += [("Connection", "Upgrade"), ("Upgrade", request.headers["Upgrade"])]
     upstream = await open_untouched(request, headers)
     try:

@@ -60,7 +60,7 @@ class TestConfigShow:
         assert main(["config", "show"]) == 2
         assert capsys.readouterr() == (
             "",
-            "memory-proxy: proxy.yaml: listen.prot: unknown option; allowed here: host, port, grace_s\n",
+            "memory-proxy: proxy.yaml: listen.prot: unknown option; allowed here: host, port, grace_s, tls_certificate, tls_key\n",
         )
 
     def test_a_file_that_was_asked_for_must_be_there(self, folder, capsys):

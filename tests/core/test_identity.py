@@ -11,8 +11,8 @@ from proxy.core.models import Owner
 USER = "X-Memory-User"
 
 
-def owner(header: str | None = None, **body: Any) -> Owner:
-    return read_owner(CIMultiDict({} if header is None else {USER: header}), body, default_user="someone")
+def owner(header: str | None = None, tenant: str = "default", **body: Any) -> Owner:
+    return read_owner(CIMultiDict({} if header is None else {USER: header}), body, default_user="someone", tenant=tenant)
 
 
 def problem(header: str | None = None, **body: Any) -> tuple[str, str]:
@@ -52,6 +52,44 @@ class TestOwner:
         assert len({owner(name).key for name in names}) == len(names)
         assert [owner(name).user for name in names] == names
 
+    def test_what_looks_alike_or_leads_elsewhere_is_another_user(self):
+        names = [
+            "ann",
+            "Ann",
+            "аnn",
+            "ann\u200b",
+            "\u202eann",
+            "ann\u00a0",
+            "\u3000ann",
+            "a nn",
+            "../ann",
+            "./ann",
+            "/ann",
+            "ann/",
+        ]
+        names += [
+            "%61nn",
+            "ann%00",
+            "ann\\0",
+            "ann%0d%0a",
+            "'ann'",
+            "ann' or '1'='1",
+            "{{ann}}",
+            "null",
+            "None",
+            "é",
+            "e\u0301",
+            "ﬁ",
+            "fi",
+        ]
+        assert [owner(name).user for name in names] == [owner(user=name).user for name in names] == names
+        assert len({owner(name).key for name in names}) == len(names)
+
+    def test_everybody_is_of_the_caller_s_tenant(self):
+        assert owner("ann", tenant="t") == owner(user="ann", tenant="t") == Owner("ann", "t")
+        assert owner(tenant="t") == Owner("someone", "t")
+        assert owner("u\u03011", tenant="t").key not in {owner("u\u03011").key, owner("t", tenant="u\u03011").key}
+
     def test_utf_8_in_a_header_is_the_text_that_the_body_would_say(self):
         as_aiohttp_reads_it = "Zoë 漢".encode().decode("ascii", "surrogateescape")
         assert owner(as_aiohttp_reads_it) == owner("Zoë 漢") == owner(user="Zoë 漢")
@@ -63,6 +101,10 @@ class TestOwner:
             (" \t ", "is empty; leave it out or name somebody"),
             ("é" * 2048, "is 4096 bytes long; at most 1024 are allowed"),
             ("a\x00b", "must not hold control characters"),
+            ("\r\nann", "must not hold control characters"),
+            ("ann\n", "must not hold control characters"),
+            ("ann\x1f", "must not hold control characters"),
+            ("\u0085ann", "must not hold control characters"),
             ("a\x1fb", "must not hold control characters"),
             ("a\x7fb", "must not hold control characters"),
             ("a\x9bb", "must not hold control characters"),
@@ -96,6 +138,9 @@ class TestMode:
     )
     def test_it_is_read_in_any_case(self, text: str | None, mode: Mode):
         assert read_mode(CIMultiDict({} if text is None else {"x-memory-mode": text})) is mode
+
+    def test_without_one_the_default_holds(self):
+        assert (read_mode({}, default=Mode.READ), read_mode({"X-Memory-Mode": "off"}, default=Mode.READ)) == (Mode.READ, Mode.OFF)
 
     @pytest.mark.parametrize("text", ["", "on", "full,read", "readonly"])
     def test_any_other_is_an_error(self, text: str):

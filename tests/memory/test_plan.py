@@ -42,7 +42,7 @@ class Planning:
         named = {f"X-Memory-{name}": value for name, value in {"User": self.owner.user, **headers}.items()}
         turns = Turns(Recall(self._edge, self.embedder, replace(self.recall, deadline_ms=30_000)), Replay())
         planner = Planner(turns, self.recall, self.extract, instruction="Remember.", default_user="default")
-        return await planner.plan(CIMultiDict(named), mode, data or body())
+        return await planner.plan(CIMultiDict(named), mode, data or body(), tenant=self.owner.tenant)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ async def test_a_bad_name_in_the_body_costs_only_the_memories(edge, embedder):
     turns = Turns(Recall(edge, embedder, config.Recall(deadline_ms=30_000)), Replay())
     planner = Planner(turns, config.Recall(), config.Extract(), instruction="Remember.", default_user="default")
     data = body(user="a\x00b")
-    plan = await planner.plan({}, Mode.FULL, data)
+    plan = await planner.plan({}, Mode.FULL, data, tenant="default")
     assert plan == Plan(
         body=data,
         trace=plan.trace,

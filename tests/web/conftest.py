@@ -13,6 +13,7 @@ from aiohttp import web
 from proxy.app import server_options
 from proxy.config import Config, Limits, Listen, NamedUpstream, Upstream
 from proxy.core.routing import Routes
+from proxy.web.doors import EVERYBODY
 from proxy.web.middleware import log_and_answer_errors
 from proxy.web.passthrough import passthrough
 from proxy.web.services import SERVICES, Services
@@ -60,7 +61,7 @@ def start_proxy(stack, start_server):
 
 
 async def relayed(request: web.Request) -> web.StreamResponse:
-    return await (tunnel(request) if wants_tunnel(request) else passthrough(request))
+    return await (tunnel(request, EVERYBODY) if wants_tunnel(request) else passthrough(request, EVERYBODY))
 
 
 @pytest.fixture
