@@ -20,17 +20,12 @@ from proxy import logs, resources
 from proxy.config import Config, Extract
 from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
-from proxy.errors import ConfigError, EmbedError, ModelError, NotFound, StoreError, StoreLocked, StoreMismatch
-from proxy.memory.embedder import Embedder
-from proxy.memory.embedding import open_embedder
-from proxy.memory.missing import MissingEmbedder, MissingStore
+from proxy.errors import ConfigError, NotFound
+from proxy.memory.engine import open_engine
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
-from proxy.memory.recent import RecentSearches
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
-from proxy.memory.store import MemoryStore
-from proxy.memory.stores import open_store
 from proxy.memory.turn import Turns
 from proxy.web import health
 from proxy.web.admin import AdminDoor
@@ -56,8 +51,7 @@ def make_app(config: Config) -> web.Application:
             app[SERVICES] = Services(routes=Routes(config.upstream.base_url, config.upstreams), upstreams=upstreams)
             app[MEMORY] = memory = await stack.enter_async_context(_open_memory(config))
             app[DOORS] = open_doors(config)
-            checks: health.Checks = {"store": memory.store.touch, "embedder": partial(_try_embedder, memory.embedder)}
-            app[health.CHECKS] = checks
+            app[health.GUARDS] = memory.guards
             yield
 
     app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
@@ -69,14 +63,17 @@ def make_app(config: Config) -> web.Application:
 @asynccontextmanager
 async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
     async with AsyncExitStack() as stack:
-        embedder, store = await _open_engine(config, stack)
+        engine = await stack.enter_async_context(open_engine(config))
         redaction = partial(redact, emails=config.extract.redact_emails, phones=config.extract.redact_phones)
-        recall = Recall(store, embedder, config.recall, redact=redaction)
+        recall = Recall(engine.recall_store, engine.embedder, config.recall, redact=redaction, at_once=config.limits.recalls)
         grace_s = config.listen.grace_s
-        remember = Remember(store, embedder, options=_keeping(config), queue_size=config.limits.remember_queue, grace_s=grace_s)
+        remember = Remember(
+            engine.store, engine.embedder, options=_keeping(config), queue_size=config.limits.remember_queue, grace_s=grace_s
+        )
         yield MemoryServices(
-            store,
-            embedder,
+            engine.store,
+            engine.embedder,
+            engine.guards,
             Planner(
                 Turns(recall, Replay()),
                 config.recall,
@@ -98,33 +95,6 @@ def _keeping(config: Config) -> Keeping:
         redact_emails=config.extract.redact_emails,
         redact_phones=config.extract.redact_phones,
     )
-
-
-async def _open_engine(config: Config, stack: AsyncExitStack) -> tuple[Embedder, MemoryStore]:
-    """Whatever can't be opened is replaced by one that says why; only what an operator must decide stops the start."""
-    try:
-        embedder = await stack.enter_async_context(open_embedder(config.embedding))
-    except (ModelError, EmbedError) as exc:
-        logger.error("going on without memory", part="embedder", why=str(exc))  # noqa: TRY400 (one line, no traceback)
-        return MissingEmbedder(str(exc)), MissingStore(f"the embedder is missing: {exc}")
-    try:
-        store = await stack.enter_async_context(open_store(config.store, embedder.dimensions))
-    except (StoreLocked, StoreMismatch):
-        raise
-    except StoreError as exc:
-        logger.error("going on without memory", part="store", why=str(exc))  # noqa: TRY400
-        return embedder, MissingStore(str(exc))
-    try:
-        await store.touch()
-    except StoreMismatch:
-        raise
-    except StoreError as exc:
-        logger.error("going on without memory until the store answers", why=str(exc))  # noqa: TRY400
-    return embedder, RecentSearches(store, seconds=config.recall.keep_s)
-
-
-async def _try_embedder(embedder: Embedder) -> None:
-    await embedder.embed_query("ready?")
 
 
 def _instruction(extract: Extract) -> str:

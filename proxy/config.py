@@ -74,6 +74,7 @@ class Recall:
     turn_days: int = option(365, least=0)
     deadline_ms: int = option(150, least=1)
     keep_s: float = option(2.0, least=0)
+    retry_s: float = option(1.0, least=0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class Limits:
     header_bytes: int = option(64 * 1024, least=8190)
     remember_queue: int = option(1000, least=1)
     drained_answers: int = option(100, least=0)
+    recalls: int = option(64, least=1)
     memories_per_user: int = option(10_000, least=1)
     turns_per_user: int = option(10_000, least=1)
 

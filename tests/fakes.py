@@ -60,6 +60,9 @@ class WordEmbedder:
         await self._pass()
         return [word_vector(text) for text in texts]
 
+    async def touch(self) -> None:
+        await self._pass()
+
     async def _pass(self) -> None:
         await self.gate.wait()
         if self.failure is not None:

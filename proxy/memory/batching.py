@@ -78,6 +78,12 @@ class BatchingEmbedder:
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
         return list(await asyncio.gather(*(self._embed("document", text) for text in texts)))
 
+    async def touch(self) -> None:
+        """Past the cache and the queue: what is known says nothing about the model."""
+        if not self._is_running:
+            raise EmbedError("the embedder is closed")
+        await self._encode([_Job(("query", b""), "ready?")])
+
     async def _embed(self, kind: Kind, text: str) -> Vector:
         # A lone surrogate, as JSON may spell it, would fail the batch, and with it the texts of others.
         data = text[:MAX_CHARS].encode("utf-8", "replace")

@@ -15,6 +15,7 @@ was cancelled for a failure; here that is how most failures look.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -47,7 +48,8 @@ class Breaker:
         self._first_delay_s = self._delay_s = delay_s
         self._tolerance = FAILURES
         self._failed_at: deque[float] = deque(maxlen=FAILURES)
-        self._answered_at = self._probed_at = clock()
+        self._answered_at = clock()
+        self._probed_at = -math.inf
 
     def answered(self) -> None:
         """A call succeeded. Only probes end an outage: what is answered during one may have waited for minutes."""

@@ -32,14 +32,19 @@ Kind = Literal["query", "document"]
 class Embedder(Protocol):
     """Texts → unit-length vectors of ``dimensions`` floats. Raises ``EmbedError``; never blocks the event loop."""
 
-    name: str
-    dimensions: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def dimensions(self) -> int: ...
 
     async def embed_query(self, text: str) -> Vector:
         """The vector of something to search with."""
 
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
         """The vectors of things to be found, in the order of *texts*."""
+
+    async def touch(self) -> None:
+        """Raise ``EmbedError`` unless the model itself answers now."""
 
 
 def unit_vector(values: Sequence[float]) -> Vector:

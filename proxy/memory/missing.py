@@ -1,4 +1,4 @@
-"""What stands in for an embedder or a store that could not be opened: every call fails, and says why.
+"""What stands in for a store that is not there: every call fails, and says why.
 
 So nobody else has to ask whether memory is there.
 """
@@ -9,25 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.core.models import Memory, Owner, ScoredMemory
-from proxy.errors import EmbedError, StoreError
-from proxy.memory.embedder import Vector
+from proxy.errors import StoreError
 from proxy.memory.store import Entry, Pick, Query, Which
-
-
-class MissingEmbedder:
-    """An ``Embedder``; *why* is one line."""
-
-    name = "none"
-    dimensions = 0
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    async def embed_query(self, text: str) -> Vector:
-        raise EmbedError(self._why)
-
-    async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
-        raise EmbedError(self._why)
 
 
 class MissingStore:

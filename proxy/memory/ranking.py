@@ -27,6 +27,8 @@ MEMORY_WEIGHT = 0.5
 SESSION_WEIGHT = 0.5
 LEAST_WORDS = 0.25
 """The share of the best one's BM25 score that lets a hit in which is not near."""
+LEAST_WORDS_ALONE = 0.5
+"""The same where words are all there is, and nothing says that what has only some common ones is far."""
 IMPORTANCE_WEIGHT = 0.02
 RECENCY_WEIGHT = 0.01
 RECENCY_DAYS = 30
@@ -37,12 +39,14 @@ def rank(hits: Hits, *, min_score: float, limit: int) -> list[Choice]:
     """The best *limit*, best first. One hit at least must be near, which is a cosine similarity of *min_score*; else it is nothing.
 
     Of the others, what is neither near nor has enough of the words is there only because lists have a length.
+    Without dense lists (the embedder is out of order) the words decide alone.
     """
-    nearest = max((hit.score for hit in (*hits.dense, *hits.turns_dense)), default=-1.0)
-    if nearest < min_score:
+    nearest = max((hit.score for hit in (*hits.dense, *hits.turns_dense)), default=None)
+    if nearest is not None and nearest < min_score:
         return []
-    memories = _fused(hits.dense, hits.sparse, min_score)
-    turns = _fused(hits.turns_dense, hits.turns_sparse, min_score)
+    least_words = LEAST_WORDS_ALONE if nearest is None else LEAST_WORDS
+    memories = _fused(hits.dense, hits.sparse, min_score, least_words)
+    turns = _fused(hits.turns_dense, hits.turns_sparse, min_score, least_words)
     lent = _best((turn_of(each), MEMORY_WEIGHT * score) for each, score in memories.items() if has_place(each))
     scores = memories | {turn: turns.get(turn, 0.0) + lent.get(turn, 0.0) for turn in turns | lent}
     session = _best((conversation_of(each), SESSION_WEIGHT * score) for each, score in scores.items() if has_place(each))
@@ -51,10 +55,10 @@ def rank(hits: Hits, *, min_score: float, limit: int) -> list[Choice]:
     return _explained(best, lifted, hits, lent, session)
 
 
-def _fused(dense: Sequence[Hit], sparse: Sequence[Hit], min_score: float) -> dict[str, float]:
+def _fused(dense: Sequence[Hit], sparse: Sequence[Hit], min_score: float, least_words: float) -> dict[str, float]:
     """The union of two lists, by id."""
     near, fitting = _scaled(dense), _scaled(sparse)
-    enough = LEAST_WORDS * max((hit.score for hit in sparse), default=0.0)
+    enough = least_words * max((hit.score for hit in sparse), default=0.0)
     let_in = [hit.id for hit in dense if hit.score >= min_score] + [hit.id for hit in sparse if hit.score >= enough > 0]
     return {each: DENSE_WEIGHT * near.get(each, 0.0) + (1 - DENSE_WEIGHT) * fitting.get(each, 0.0) for each in let_in}
 

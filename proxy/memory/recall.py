@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
-import structlog
-
 from proxy import config
 from proxy.core.chatter import has_content
 from proxy.core.context import FRAME_TOKENS, Note, Redact, note_of, note_of_turn, within_budget
@@ -17,13 +15,12 @@ from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.core.places import beside
 from proxy.core.redaction import redact
 from proxy.errors import EmbedError, StoreError
-from proxy.memory.embedder import Embedder
+from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.profile import Profile
 from proxy.memory.ranking import rank, weighed
+from proxy.memory.seldom import Seldom
 from proxy.memory.selection import Present, select_memories, select_turns
 from proxy.memory.store import MemoryStore, Pick, Query
-
-logger = structlog.get_logger()
 
 _CANDIDATES = 50
 _RANKED = 40
@@ -57,12 +54,17 @@ class Recalled:
 
 
 class Recall:
-    """Finds memories, turns and what the user wants always, as *options* bounds them."""
+    """Finds memories, turns and what the user wants always, as *options* bounds them, for at most *at_once* messages at a time."""
 
-    def __init__(self, store: MemoryStore, embedder: Embedder, options: config.Recall, *, redact: Redact = redact) -> None:
+    def __init__(
+        self, store: MemoryStore, embedder: Embedder, options: config.Recall, *, redact: Redact = redact, at_once: int = 64
+    ) -> None:
         self._store = store
         self._embedder = embedder
         self._options = options
+        self._at_once = at_once
+        self._under_way = 0
+        self._seldom = Seldom()
         self._profile = Profile(store, token_budget=options.profile_token_budget, redact=redact)
         self._note = partial(note_of, redact=redact)
         self._note_of_turn = partial(note_of_turn, redact=redact, with_reply=options.show_turns == "exchanges")
@@ -70,34 +72,54 @@ class Recall:
         self._pick_few = partial(rank, min_score=options.min_score, limit=_READ)
 
     async def recall(self, owner: Owner, asked: Asked) -> Recalled:
-        """What to show *owner*'s model with a message. Never raises: a late or failing search finds nothing."""
+        """What to show *owner*'s model with a message. Never raises: a late or failing search finds nothing.
+
+        Of more messages than it can look for at a time, the latest go without: no chat waits for the memories of others.
+        """
         if not asked.text.strip():
             return Recalled()
+        if self._under_way >= self._at_once:
+            return self._without("busy")
+        self._under_way += 1
         try:
             async with asyncio.timeout(self._options.deadline_ms / 1000):
                 return await self._recall(owner, asked)
         except TimeoutError:
-            return _without("deadline", "the deadline passed")
-        except EmbedError as exc:
-            return _without("embedder", str(exc))
-        except StoreError as exc:
-            return _without("store", str(exc))
+            return self._without("deadline")
+        except StoreError:
+            return Recalled(trouble="store")
+        finally:
+            self._under_way -= 1
+
+    def _without(self, trouble: str) -> Recalled:
+        self._seldom.warn(f"going upstream without memories: {trouble}")
+        return Recalled(trouble=trouble)
 
     async def find(self, owner: Owner, asked: Asked, *, as_of: datetime | None = None) -> list[ScoredMemory]:
         """The memories and turns of *owner* that fit a message, best first, each with how its score came about.
 
         Of a message without content words ("yes, do that") it is the last one that has some that is looked for.
+        Without the embedder they are found by their words alone.
         """
-        return await self._find(owner, asked, self._pick, as_of)
+        query = await self._query(asked, as_of)
+        return await self._search(owner, query, self._pick) if query else []
 
-    async def _find(self, owner: Owner, asked: Asked, pick: Pick, as_of: datetime | None = None) -> list[ScoredMemory]:
+    async def _query(self, asked: Asked, as_of: datetime | None = None) -> Query | None:
         text = next((each for each in (asked.text, *reversed(asked.earlier)) if has_content(each)), None)
         if text is None:
-            return []
+            return None
         text = text[-_QUERY_CHARS:]
-        query = Query(text, await self._embedder.embed_query(text), asked.session, as_of, turns=self._shows_turns)
+        return Query(text, await self._vector(text), asked.session, as_of, turns=self._shows_turns)
+
+    async def _vector(self, text: str) -> Vector | None:
+        try:
+            return await self._embedder.embed_query(text)
+        except EmbedError:
+            return None
+
+    async def _search(self, owner: Owner, query: Query, pick: Pick) -> list[ScoredMemory]:
         found = await self._store.search(owner, query, limit=_CANDIDATES, pick=pick)
-        when = as_of or datetime.now(UTC)
+        when = query.as_of or datetime.now(UTC)
         # A turn that is found by a memory of its own may have ended.
         return weighed((each for each in found if each.memory.holds_at(when)), when)
 
@@ -106,7 +128,8 @@ class Recall:
         return self._options.keep_turns and self._options.show_turns != "none"
 
     async def _recall(self, owner: Owner, asked: Asked) -> Recalled:
-        found = await self._find(owner, asked, self._pick_few)
+        query = await self._query(asked)
+        found = await self._search(owner, query, self._pick_few) if query else []
         profile = [each for each in await self._profile.of(owner) if not asked.knows(each.memory)]
         present = replace(asked.present, ids=asked.present.ids | {note.memory.id for note in profile})
         memories = select_memories(found, present, limit=self._options.limit)
@@ -120,7 +143,8 @@ class Recall:
             *within_budget(await self._notes_of_turns(owner, turns), self._options.turn_token_budget),
         ]
         shown = asked.present.ids
-        return Recalled(notes, shown - (await self._get(owner, shown)).keys())
+        withdrawn = shown - (await self._get(owner, shown)).keys()
+        return Recalled(notes, withdrawn, trouble="embedder" if query and query.vector is None else None)
 
     async def _with_conflicts(self, owner: Owner, found: Sequence[ScoredMemory], present: Present) -> list[Memory]:
         """Each memory, and behind it those that contradict it: the model can only settle what it sees."""
@@ -142,8 +166,3 @@ class Recall:
         """Those of *ids* that hold now."""
         now = datetime.now(UTC)
         return {each.id: each for each in await self._store.get(owner, sorted(ids)) if each.holds_at(now)} if ids else {}
-
-
-def _without(trouble: str, why: str) -> Recalled:
-    logger.warning("going upstream without memories", reason=trouble, why=why)
-    return Recalled(trouble=trouble)

@@ -46,7 +46,7 @@ class Turns:
             found = await self._recall.recall(owner, _asked(request, session, given.values()))
             given[latest] = _given(found, given.values())
             trouble = found.trouble
-            if trouble is None:
+            if trouble is None or found.notes:
                 self._replay.put(owner, request.fingerprints[latest], given[latest])
         return Turn(
             contexts={i: each.context for i, each in given.items() if each.context},

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from proxy.core.routing import Routes
 from proxy.memory.embedder import Embedder
+from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
 from proxy.memory.remember import Remember
 from proxy.memory.store import MemoryStore
@@ -25,6 +26,7 @@ class Services:
 class MemoryServices:
     store: MemoryStore
     embedder: Embedder
+    guards: Guards
     planner: Planner
     remember: Remember
     drain: Drain

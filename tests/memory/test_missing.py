@@ -5,9 +5,8 @@ import inspect
 import pytest
 
 from proxy.core.models import Owner
-from proxy.errors import EmbedError, StoreError
-from proxy.memory.embedder import Embedder
-from proxy.memory.missing import MissingEmbedder, MissingStore
+from proxy.errors import StoreError
+from proxy.memory.missing import MissingStore
 from proxy.memory.store import MemoryStore, Query
 from tests.fakes import look
 
@@ -25,15 +24,6 @@ async def test_every_call_to_the_store_says_why():
         with pytest.raises(StoreError, match=r"\Athe disk is full\Z"):
             await call
     assert len(calls) == len(_calls(MemoryStore))
-
-
-async def test_every_call_to_the_embedder_says_why():
-    embedder = MissingEmbedder("no model")
-    calls = [embedder.embed_query("q"), embedder.embed_documents(["d"])]
-    for call in calls:
-        with pytest.raises(EmbedError, match=r"\Ano model\Z"):
-            await call
-    assert len(calls) == len(_calls(Embedder))
 
 
 def _calls(protocol: type) -> list[str]:

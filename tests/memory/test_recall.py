@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -94,23 +95,50 @@ async def test_any_text_can_be_searched_for(edge, embedder, ann, query_text: str
     assert await contents(recalling(edge, embedder), ann, query_text) == []
 
 
-async def test_a_failing_embedder_finds_nothing_and_says_so(edge, embedder, ann, log):
+async def test_without_the_embedder_words_find_and_it_says_so(edge, embedder, ann):
     embedder.failure = EmbedError("no model")
-    assert await recalling(edge, embedder).recall(ann, Asked("tea")) == Recalled(trouble="embedder")
-    assert log == [
-        {"event": "going upstream without memories", "reason": "embedder", "why": "no model", "log_level": "warning"},
-    ]
+    await remember(edge, ann, "Likes green tea", "Drives a red car")
+    found = await recalling(edge, embedder).recall(ann, Asked("Which tea is it?"))
+    assert ([each.memory.content for each in found.notes], found.trouble) == (["Likes green tea"], "embedder")
+
+
+async def test_without_the_embedder_the_profile_is_given(edge, embedder, ann):
+    embedder.failure = EmbedError("no model")
+    wish = replace(memory("Always answer in German"), type="procedural")
+    await edge.upsert(ann, [Entry(wish, word_vector(wish.content))])
+    found = await recalling(edge, embedder).recall(ann, Asked("What is the capital of Mongolia?"))
+    assert ([each.memory.content for each in found.notes], found.trouble) == (["Always answer in German"], "embedder")
+
+
+@pytest.mark.parametrize("query_text", ["hello", "yes, do that", "Thanks!"])
+async def test_without_the_embedder_a_greeting_finds_nothing(edge, embedder, ann, query_text: str):
+    embedder.failure = EmbedError("no model")
+    await remember(edge, ann, "Says hello to her plants", "Does yoga, yes, that too", "Thanks everybody")
+    assert await recalling(edge, embedder).recall(ann, Asked(query_text)) == Recalled()
 
 
 async def test_a_failing_store_finds_nothing_and_says_so(embedder, ann, log):
     assert await recalling(MissingStore("disk full"), embedder).recall(ann, Asked("tea")) == Recalled(trouble="store")
-    assert log == [{"event": "going upstream without memories", "reason": "store", "why": "disk full", "log_level": "warning"}]
+    assert log == []
 
 
-async def test_a_late_search_finds_nothing_and_says_so(edge, embedder, ann, log):
+async def test_late_searches_find_nothing_and_say_so_but_not_each_in_the_log(edge, embedder, ann, log):
     embedder.gate.clear()
-    assert await recalling(edge, embedder, deadline_ms=10).recall(ann, Asked("tea")) == Recalled(trouble="deadline")
-    assert [line["reason"] for line in log] == ["deadline"]
+    recall = recalling(edge, embedder, deadline_ms=10)
+    assert [await recall.recall(ann, Asked("tea")) for _ in range(3)] == [Recalled(trouble="deadline")] * 3
+    assert log == [{"event": "going upstream without memories: deadline", "times": 1, "log_level": "warning"}]
+
+
+async def test_of_too_many_messages_the_last_go_without(edge, embedder, ann):
+    await remember(edge, ann, "Likes green tea")
+    embedder.gate.clear()
+    recall = Recall(edge, embedder, config.Recall(deadline_ms=HANG_MS), at_once=2)
+    first = [asyncio.get_running_loop().create_task(recall.recall(ann, Asked("tea"))) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert await recall.recall(ann, Asked("tea")) == Recalled(trouble="busy")
+    embedder.gate.set()
+    assert [len((await each).notes) for each in first] == [1, 1]
+    assert len((await recall.recall(ann, Asked("tea"))).notes) == 1
 
 
 async def test_who_is_cancelled_stops_searching(edge, embedder, ann):

@@ -1,5 +1,6 @@
 """What each request of a conversation is given."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from proxy.core.models import TURN, Memory, Owner
 from proxy.core.places import conversation, turn_id
 from proxy.core.request import ChatRequest
 from proxy.errors import EmbedError
+from proxy.memory.missing import MissingStore
 from proxy.memory.recall import Recall
 from proxy.memory.replay import Replay
 from proxy.memory.store import Entry
@@ -137,12 +139,36 @@ async def test_another_user_in_the_same_conversation_is_given_nothing_of_it(turn
     assert await turns.prepare(ben, request(user("tea"), assistant("ok"), user("tea")), "s") == Turn()
 
 
-async def test_what_failed_is_not_given_again(turns, remember, ann, embedder):
+async def test_what_failed_is_looked_for_again(edge, embedder, remember, ann):
+    replay = Replay()
+    [tea] = await remember("Likes tea")
+    assert await preparing(MissingStore("down"), embedder, replay).prepare(ann, request(user("tea")), "s") == Turn(
+        trouble="store"
+    )
+    again = await preparing(edge, embedder, replay).prepare(ann, request(user("tea"), CALL, RESULT), "s")
+    assert (again.recalled, again.trouble) == ((tea,), None)
+
+
+async def test_what_words_alone_found_is_given_again_as_the_model_has_seen_it(turns, remember, ann, embedder):
     [tea] = await remember("Likes tea")
     embedder.failure = EmbedError("down")
-    assert await turns.prepare(ann, request(user("tea")), "s") == Turn(trouble="embedder")
-    embedder.failure = None
-    assert (await turns.prepare(ann, request(user("tea"), CALL, RESULT), "s")).recalled == (tea,)
+    first = await turns.prepare(ann, request(user("tea")), "s")
+    assert (first.recalled, first.trouble) == ((tea,), "embedder")
+    again = await turns.prepare(ann, request(user("tea"), CALL, RESULT), "s")
+    assert (again.contexts, again.ids, again.trouble) == (first.contexts, first.ids, None)
+
+
+async def test_what_was_found_while_somebody_was_forgotten_is_not_kept(turns, remember, replay, ann, embedder):
+    await remember("Likes tea")
+    embedder.gate.clear()
+    asked = request(user("tea"))
+    preparing = asyncio.ensure_future(turns.prepare(ann, asked, "s"))
+    while not embedder.queries:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    replay.forget(ann)
+    embedder.gate.set()
+    assert (await preparing).contexts
+    assert replay.get(ann, asked.fingerprints[0]) is None
 
 
 async def test_trouble_now_keeps_what_was_given_before(turns, remember, ann, embedder):

@@ -1,0 +1,51 @@
+"""The store and the embedder as everybody else has them: each behind its guard, there or not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from proxy.config import Config
+from proxy.errors import StoreError
+from proxy.memory.embedder import Embedder
+from proxy.memory.embedding import open_embedder
+from proxy.memory.guarded import Guard, GuardedEmbedder, GuardedStore, Guards, guard_embedder, guard_store
+from proxy.memory.recent import RecentSearches
+from proxy.memory.store import MemoryStore
+from proxy.memory.stores import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """*store* is for those who can wait, *recall_store* for those who can't."""
+
+    store: MemoryStore
+    recall_store: MemoryStore
+    embedder: Embedder
+    guards: Guards
+
+
+@asynccontextmanager
+async def open_engine(config: Config) -> AsyncIterator[Engine]:
+    """Whatever can't be opened now is tried again, in the background; only what an operator must decide stops the start.
+
+    Raises ``StoreLocked``, ``StoreMismatch`` or ``ConfigError``.
+    """
+
+    @asynccontextmanager
+    async def opening_store() -> AsyncIterator[MemoryStore]:
+        async with open_store(config.store, _dimensions(embedder)) as store:
+            yield RecentSearches(store, seconds=config.recall.keep_s)
+
+    deadline_s, retry_s = config.recall.deadline_ms / 1000, config.recall.retry_s
+    embedder = guard_embedder(lambda: open_embedder(config.embedding), deadline_s=deadline_s, retry_s=retry_s)
+    store = guard_store(opening_store, deadline_s=deadline_s, retry_s=retry_s)
+    async with embedder.running(), store.running():
+        yield Engine(GuardedStore(store, insist=True), GuardedStore(store), GuardedEmbedder(embedder), (store, embedder))
+
+
+def _dimensions(embedder: Guard[Embedder]) -> int:
+    if embedder.part is None:
+        raise StoreError(f"the embedder is missing: {embedder.health.why}")
+    return embedder.part.dimensions
