@@ -31,6 +31,8 @@ class Replay:
     def __init__(self, max_entries: int = 10_000) -> None:
         self._given: OrderedDict[tuple[str, str], Given] = OrderedDict()
         self._max_entries = max_entries
+        self.erasures = 0
+        """Whoever took time to find what to ``put`` looks whether somebody was forgotten meanwhile: then it may be theirs."""
 
     def put(self, owner: Owner, fingerprint: str, given: Given) -> None:
         self._given[owner.key, fingerprint] = given
@@ -43,3 +45,9 @@ class Replay:
         if given is not None:
             self._given.move_to_end((owner.key, fingerprint))
         return given
+
+    def forget(self, owner: Owner) -> None:
+        """Nothing that *owner* was given is given again."""
+        self.erasures += 1
+        for key in [each for each in self._given if each[0] == owner.key]:
+            del self._given[key]

@@ -41,12 +41,12 @@ class Turns:
         if latest is None:
             return Turn()
         given = self._given_before(owner, request, latest)
-        trouble = None
+        trouble, erasures = None, self._replay.erasures
         if latest not in given:
             found = await self._recall.recall(owner, _asked(request, session, given.values()))
             given[latest] = _given(found, given.values())
             trouble = found.trouble
-            if trouble is None or found.notes:
+            if (trouble is None or found.notes) and erasures == self._replay.erasures:
                 self._replay.put(owner, request.fingerprints[latest], given[latest])
         return Turn(
             contexts={i: each.context for i, each in given.items() if each.context},

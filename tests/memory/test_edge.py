@@ -20,6 +20,7 @@ from proxy.errors import StoreError, StoreLocked, StoreMismatch
 from proxy.memory.edge import Bm25Encoder, EdgeStore, open_edge
 from proxy.memory.store import Entry, Query, SparseEncoder, SparseVector
 from tests.fakes import look
+from tests.files import written
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ANN = Owner("ann")
@@ -241,7 +242,7 @@ asyncio.run(main(sys.argv[1]))
 
 def occurrences(folder: Path, word: str) -> int:
     """In all files below *folder*."""
-    return sum(path.read_bytes().count(word.encode()) for path in folder.rglob("*") if path.is_file())
+    return written(folder).count(word.encode())
 
 
 def owed(path: Path) -> bool:

@@ -27,6 +27,16 @@ def test_the_latest_for_a_message_counts():
     assert replay.get(ANN, "f") == JAZZ
 
 
+def test_what_one_owner_was_given_can_be_forgotten():
+    replay = Replay()
+    for owner in (ANN, BEN):
+        for fingerprint in ("1", "2"):
+            replay.put(owner, fingerprint, TEA)
+    replay.forget(ANN)
+    found = [replay.get(owner, each) for owner in (ANN, BEN) for each in ("1", "2")]
+    assert (found, replay.erasures) == ([None, None, TEA, TEA], 1)
+
+
 def test_the_least_recently_used_goes_first():
     replay = Replay(max_entries=2)
     replay.put(ANN, "1", TEA)
