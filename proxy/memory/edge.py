@@ -29,8 +29,10 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
+from operator import attrgetter
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
+from uuid import UUID
 
 import qdrant_edge
 import structlog
@@ -67,6 +69,10 @@ COPIED_AT_ONCE = 100
 
 BREATH_S = 0.01
 """The pause between pages that are copied: no chat shall notice that it is done."""
+
+# Inside the class below, ``list`` is a method.
+Memories = list[Memory]
+Offset = int | str | UUID | None
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -166,7 +172,16 @@ class EdgeStore:
         return await self._call(self._shard.find, owner, contents, which)
 
     async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
-        return await self._call(self._shard.newest, owner, which, limit)
+        if limit <= PAGE:
+            return await self._call(self._shard.newest, owner, which, limit)
+        # In one call, ten thousand would keep all who search waiting for a third of a second.
+        found: Memories = []
+        offset: Offset = None
+        while True:
+            page, offset = await self._call(self._shard.page, owner, which, offset)
+            found += page
+            if offset is None:
+                return sorted(found, key=attrgetter("created_at"), reverse=True)[:limit]
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         self._purge_soon(self._purge_after_s)
@@ -401,6 +416,12 @@ class _Shard:
         where = which_filter(owner, which)
         request = qdrant_edge.ScrollRequest(filter=where, order_by=newest_first, limit=limit, with_payload=True)
         return _memories(owner, self._shard.scroll(request)[0], shared=which.shared)
+
+    def page(self, owner: Owner, which: Which, offset: Offset) -> tuple[list[Memory], Offset]:
+        """Some of what is meant, in no order, and where to go on."""
+        request = qdrant_edge.ScrollRequest(filter=which_filter(owner, which), offset=offset, limit=SLICE, with_payload=True)
+        records, following = self._shard.scroll(request)
+        return _memories(owner, records, shared=which.shared), following
 
     def delete(self, where: qdrant_edge.Filter) -> int:
         found = self._count(where)

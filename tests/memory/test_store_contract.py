@@ -573,6 +573,15 @@ async def test_list_is_newest_first_to_the_microsecond(store: MemoryStore) -> No
     assert contents(await store.list(ANN, limit=7)) == expected[:7]
 
 
+async def test_a_long_list_is_newest_first_too(store: MemoryStore) -> None:
+    moments = [NOW + timedelta(seconds=n) for n in random.Random(1).sample(range(600), 600)]
+    await store.upsert(ANN, [entry(moment.isoformat(), created_at=moment) for moment in moments])
+    await store.upsert(BEN, [entry("another's")])
+    expected = [moment.isoformat() for moment in sorted(moments, reverse=True)]
+    assert contents(await store.list(ANN, limit=10_000)) == expected
+    assert contents(await store.list(ANN, limit=599)) == expected[:599]
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_a_limit_holds_for_each_list(store: MemoryStore, limit: int) -> None:
     await store.upsert(ANN, [entry(f"tea number {n}", seed=n) for n in range(5)])
