@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,12 @@ from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, NotFound
 from proxy.memory.engine import open_engine
+from proxy.memory.journal import Journal, NoJournal
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
+from proxy.memory.sqlite_journal import journal_path, open_journal
 from proxy.memory.turn import Turns
 from proxy.web import health
 from proxy.web.admin import AdminDoor
@@ -68,7 +70,13 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
         recall = Recall(engine.recall_store, engine.embedder, config.recall, redact=redaction, at_once=config.limits.recalls)
         grace_s = config.listen.grace_s
         remember = Remember(
-            engine.store, engine.embedder, options=_keeping(config), queue_size=config.limits.remember_queue, grace_s=grace_s
+            engine.store,
+            engine.embedder,
+            options=_keeping(config),
+            queue_size=config.limits.remember_queue,
+            grace_s=grace_s,
+            journal=await stack.enter_async_context(_open_journal(config)),
+            deadline_s=config.journal.deadline_ms / 1000,
         )
         yield MemoryServices(
             engine.store,
@@ -84,6 +92,12 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
         )
+
+
+def _open_journal(config: Config) -> AbstractAsyncContextManager[Journal]:
+    if not config.journal.enabled:
+        return nullcontext(NoJournal())
+    return open_journal(journal_path(config), max_bytes=config.journal.max_bytes)
 
 
 def _keeping(config: Config) -> Keeping:

@@ -144,6 +144,14 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class Journal:
+    enabled: bool = True
+    path: str | None = None
+    max_bytes: int = option(256 * 1024 * 1024, least=1024 * 1024)
+    deadline_ms: int = option(250, least=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     request_bytes: int = option(512 * 1024 * 1024, least=1024)
     header_bytes: int = option(64 * 1024, least=8190)
@@ -171,6 +179,7 @@ class Config:
     embedding: Embedding = field(default_factory=Embedding)
     identity: Identity = field(default_factory=Identity)
     auth: Auth = field(default_factory=Auth)
+    journal: Journal = field(default_factory=Journal)
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
 

@@ -51,12 +51,12 @@ class EmbedError(MemoryProxyError):
     """The embedder failed; the chat goes on without it."""
 
 
-class ModelError(MemoryProxyError):
-    """The embedding model is not there and could not be made."""
-
-
 class JournalError(MemoryProxyError):
     """The journal failed; what was to be written waits in memory."""
+
+
+class ModelError(MemoryProxyError):
+    """The embedding model is not there and could not be made."""
 
 
 class ProxyError(MemoryProxyError):

@@ -13,6 +13,7 @@ class Figures:
     *restated* and *turns_restated*: known already. *retired*: memories that an answer corrected or forgot. *conflicts*: new memories
     that say otherwise than an old one. *flagged*: of those stored, how many read as an order. *malformed*: blocks that had to be
     patched together. *dropped_for_room*: memories and turns beyond the limits. *lost*: answers that couldn't be stored.
+    *dead*: answers that were put among the dead letters.
     """
 
     stored: int = 0
@@ -25,6 +26,7 @@ class Figures:
     malformed: int = 0
     dropped_for_room: int = 0
     lost: int = 0
+    dead: int = 0
     echoes: Counter[str] = field(default_factory=Counter)
     redacted: Counter[str] = field(default_factory=Counter)
 

@@ -27,6 +27,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from proxy.config import Config
 from proxy.errors import JournalError
 from proxy.memory.journal import Counts, Journal, NoJournal, Nothing, Written
 
@@ -58,6 +59,10 @@ _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 T = TypeVar("T")
 logger = structlog.get_logger()
+
+
+def journal_path(config: Config) -> Path:
+    return Path(config.journal.path or Path(config.store.path) / "journal.sqlite3")
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The hot path: one chat completion, from the client to the upstream and back.
 
 1 who asks, and what may memory do  2 what goes upstream (``memory/plan``)  3 open  4 choose the filter, once
-5 relay through it  6 hand its blocks over to be remembered
+5 relay through it, each block noted before what follows it leaves  6 hand the whole over to be remembered
 """
 
 from __future__ import annotations
@@ -57,18 +57,22 @@ async def _open(request: web.Request, caller: Caller, plan: Plan) -> UpstreamRes
 
 async def _answer(request: web.Request, plan: Plan, upstream: UpstreamResponse, filter_: Recorded) -> RelayedResponse:
     memory = request.app[MEMORY]
+    said = plan.said(filter_.blocks, filter_.reply) if upstream.status == HTTPStatus.OK else None
+
+    async def note() -> None:
+        if said is not None:
+            await memory.remember.note(said)
 
     def keep() -> None:
-        said = plan.said(filter_.blocks, filter_.reply)
-        if said is not None and upstream.status == HTTPStatus.OK:
+        if said is not None:
             memory.remember.submit(said)
 
     report = [(name.encode(), value.encode()) for name, value in plan.report.items()]
     try:
-        response = await relay(request, upstream, filter_, report)
+        response = await relay(request, upstream, filter_, report, note)
     except (ConnectionError, asyncio.CancelledError):
         if filter_.in_block:
-            memory.drain.adopt(upstream, filter_, keep)
+            memory.drain.adopt(upstream, filter_, keep, note)
         else:
             upstream.close()
             keep()
@@ -77,7 +81,7 @@ async def _answer(request: web.Request, plan: Plan, upstream: UpstreamResponse, 
         upstream.close()
         raise
     if filter_.client_done and not upstream.ended:
-        memory.drain.adopt(upstream, filter_, keep)
+        memory.drain.adopt(upstream, filter_, keep, note)
     else:
         upstream.close()
         keep()

@@ -10,6 +10,7 @@ import structlog
 
 from proxy.core.filters import Filter
 from proxy.errors import ProxyError
+from proxy.web.relay import OnBlock, ignore_block
 from proxy.web.upstream import UpstreamResponse
 
 logger = structlog.get_logger()
@@ -34,22 +35,28 @@ class Drain:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def adopt(self, upstream: UpstreamResponse, filter_: Filter, done: Callable[[], None]) -> None:
+    def adopt(
+        self, upstream: UpstreamResponse, filter_: Filter, done: Callable[[], None], on_block: OnBlock = ignore_block
+    ) -> None:
         """Read *upstream* into *filter_* as long as that may hold more of a block, close it, and call *done*."""
         if len(self._tasks) >= self._max_answers:
             logger.warning("not reading on behind a client that left", answers=len(self._tasks))
             upstream.close()
             done()
             return
-        task = asyncio.get_running_loop().create_task(_read_on(upstream, filter_, done))
+        task = asyncio.get_running_loop().create_task(_read_on(upstream, filter_, done, on_block))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _read_on(upstream: UpstreamResponse, filter_: Filter, done: Callable[[], None]) -> None:
+async def _read_on(upstream: UpstreamResponse, filter_: Filter, done: Callable[[], None], on_block: OnBlock) -> None:
+    known = 0
     try:
         while (filter_.in_block or filter_.client_done) and not upstream.ended:
             filter_.feed(await upstream.read())
+            if len(filter_.blocks) != known:
+                known = len(filter_.blocks)
+                await on_block()
     except ProxyError as exc:
         logger.info("an answer broke off behind a client that left", why=str(exc))
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -25,6 +26,12 @@ _LENGTH = frozenset({b"content-length"})
 _ABOUT_THE_BYTES = _LENGTH | {b"content-md5", b"digest", b"content-digest", b"repr-digest", b"etag"}
 _LAST_CHUNK = b"0\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+OnBlock = Callable[[], Awaitable[None]]
+"""Called and waited for when a filter has found another block, before anything that follows the block leaves."""
+
+
+async def ignore_block() -> None: ...
 
 
 class RelayedResponse(web.StreamResponse):
@@ -108,6 +115,7 @@ async def relay(
     upstream: UpstreamResponse,
     filter_: Filter | None = None,
     extra_headers: RawHeaders = (),
+    on_block: OnBlock = ignore_block,
 ) -> RelayedResponse:
     """Send the client what *upstream* answers, through *filter_*, as it arrives.
 
@@ -118,17 +126,21 @@ async def relay(
     """
     filter_ = filter_ or Passthrough()
     if filter_.whole:
-        return await _relay_whole(request, upstream, filter_, extra_headers)
+        return await _relay_whole(request, upstream, filter_, extra_headers, on_block)
     response = _answer(request, upstream, extra_headers, untouched=not filter_.rewrites)
-    await _pump(upstream, filter_, response)
+    await _pump(upstream, filter_, response, on_block)
     return response
 
 
-async def _pump(upstream: UpstreamResponse, filter_: Filter, response: RelayedResponse) -> None:
+async def _pump(upstream: UpstreamResponse, filter_: Filter, response: RelayedResponse, on_block: OnBlock) -> None:
     data = upstream.buffered()
+    known, blocks = 0, filter_.blocks
     try:
         while not upstream.ended:
             out = filter_.feed(data)
+            if len(blocks) != known:
+                known = len(blocks)
+                await on_block()
             if filter_.client_done:
                 await response.write_eof(out)
                 return
@@ -138,16 +150,21 @@ async def _pump(upstream: UpstreamResponse, filter_: Filter, response: RelayedRe
         await response.write(filter_.finish())
         response.break_off()
     else:
-        await response.write_eof(filter_.feed(data) + filter_.finish())
+        out = filter_.feed(data) + filter_.finish()
+        if len(blocks) != known:
+            await on_block()
+        await response.write_eof(out)
 
 
 async def _relay_whole(
-    request: web.BaseRequest, upstream: UpstreamResponse, filter_: Filter, extra_headers: RawHeaders
+    request: web.BaseRequest, upstream: UpstreamResponse, filter_: Filter, extra_headers: RawHeaders, on_block: OnBlock
 ) -> RelayedResponse:
     pieces = [filter_.feed(upstream.buffered())]
     while not upstream.ended:
         pieces.append(filter_.feed(await upstream.read()))
     body = b"".join([*pieces, filter_.finish()])
+    if filter_.blocks:
+        await on_block()
     length = (b"Content-Length", b"%d" % len(body))
     response = _answer(request, upstream, [*extra_headers, length], untouched=False, length_known=True)
     await response.write_eof(body)
