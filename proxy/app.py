@@ -22,6 +22,7 @@ from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, NotFound
 from proxy.memory.engine import open_engine
+from proxy.memory.erase import Erasure
 from proxy.memory.journal import Journal, NoJournal
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
@@ -78,12 +79,13 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             journal=await stack.enter_async_context(_open_journal(config)),
             deadline_s=config.journal.deadline_ms / 1000,
         )
+        replay = Replay()
         yield MemoryServices(
             engine.store,
             engine.embedder,
             engine.guards,
             Planner(
-                Turns(recall, Replay()),
+                Turns(recall, replay),
                 config.recall,
                 config.extract,
                 instruction=_instruction(config.extract),
@@ -91,6 +93,7 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             ),
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
+            Erasure(remember, engine.store, replay),
         )
 
 

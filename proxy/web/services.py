@@ -8,6 +8,7 @@ from aiohttp import web
 
 from proxy.core.routing import Routes
 from proxy.memory.embedder import Embedder
+from proxy.memory.erase import Erasure
 from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
 from proxy.memory.remember import Remember
@@ -30,6 +31,7 @@ class MemoryServices:
     planner: Planner
     remember: Remember
     drain: Drain
+    erasure: Erasure
 
 
 MEMORY = web.AppKey("memory", MemoryServices)
