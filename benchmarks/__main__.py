@@ -16,9 +16,11 @@ from benchmarks import recall
 from benchmarks.abort import abort
 from benchmarks.filtering import filtering
 from benchmarks.first_token import first_token
+from benchmarks.health import health
 from benchmarks.keeping import keeping
 from benchmarks.lookup import lookup
 from benchmarks.month import month
+from benchmarks.outage import outage
 from benchmarks.per_chunk import stream
 from benchmarks.per_request import chat, off, relay
 from benchmarks.prefix import prefix
@@ -32,6 +34,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stream": stream,
     "first-token": first_token,
     "lookup": lookup,
+    "outage": outage,
+    "health": health,
     "filter": filtering,
     "abort": abort,
     "memory": resident,

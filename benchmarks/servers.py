@@ -116,18 +116,37 @@ async def serve_bare(upstream: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def serve_ours(upstream: str, memories: int) -> AsyncIterator[str]:
     """As it comes, but for the floor and the deadline: made-up memories shall be found, and on a busy machine too."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w") as log:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(path=folder)
+        await _fill(store, memories)
+        async with _serving(upstream, store, Recall(min_score=0, deadline_ms=10_000)) as address:
+            yield address
+
+
+@asynccontextmanager
+async def serve_default(upstream: str, memories: int) -> AsyncIterator[str]:
+    """With the deadline that it comes with."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(path=folder)
+        await _fill(store, memories)
+        async with _serving(upstream, store, Recall(min_score=0)) as address:
+            yield address
+
+
+@asynccontextmanager
+async def serve_without_store(upstream: str) -> AsyncIterator[str]:
+    """Before a Qdrant server that isn't there."""
+    async with _serving(upstream, Store(kind="qdrant", url="http://127.0.0.1:9"), Recall()) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _serving(upstream: str, store: Store, recall: Recall) -> AsyncIterator[str]:
+    with tempfile.TemporaryFile("w") as log:
         with redirect_stderr(log):  # one line a request is written, as in operation
             logs.configure(Log(format="json"))
         tune_garbage_collection()
-        store = Store(path=folder)
-        await _fill(store, memories)
-        config = Config(
-            listen=Listen(port=0),
-            upstream=Upstream(f"{upstream}/v1"),
-            store=store,
-            recall=Recall(min_score=0, deadline_ms=10_000),
-        )
+        config = Config(listen=Listen(port=0), upstream=Upstream(f"{upstream}/v1"), store=store, recall=recall)
         async with listening(config) as served:
             yield served.address
 

@@ -56,6 +56,12 @@ def embeddings_request() -> bytes:
     return request(b"/v1/embeddings", json.dumps(body).encode())
 
 
+def question(text: str, headers: bytes = b"", *, stream: bool = False) -> bytes:
+    """A new conversation that begins with *text*."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], "stream": stream}
+    return request(b"/v1/chat/completions", json.dumps(body).encode(), headers)
+
+
 def chat_request(*, stream: bool = False, headers: bytes = b"") -> bytes:
     body = {"model": "gpt-4o", "messages": CONVERSATION, "temperature": 0.7, "stream": stream}
     return request(b"/v1/chat/completions", json.dumps(body).encode(), headers)

@@ -79,6 +79,8 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             journal=await stack.enter_async_context(_open_journal(config)),
             deadline_s=config.journal.deadline_ms / 1000,
         )
+        for guard in engine.guards:
+            guard.on_recovered(remember.resume)
         replay = Replay()
         yield MemoryServices(
             engine.store,

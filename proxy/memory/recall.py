@@ -128,9 +128,10 @@ class Recall:
         return self._options.keep_turns and self._options.show_turns != "none"
 
     async def _recall(self, owner: Owner, asked: Asked) -> Recalled:
+        # First, as without the store there is no use for the vector, which takes longest.
+        profile = [each for each in await self._profile.of(owner) if not asked.knows(each.memory)]
         query = await self._query(asked)
         found = await self._search(owner, query, self._pick_few) if query else []
-        profile = [each for each in await self._profile.of(owner) if not asked.knows(each.memory)]
         present = replace(asked.present, ids=asked.present.ids | {note.memory.id for note in profile})
         memories = select_memories(found, present, limit=self._options.limit)
         turns = select_turns(found, present, memories, limit=self._options.turn_limit)

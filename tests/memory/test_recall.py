@@ -143,7 +143,7 @@ async def test_of_too_many_messages_the_last_go_without(edge, embedder, ann):
 
 async def test_who_is_cancelled_stops_searching(edge, embedder, ann):
     embedder.gate.clear()
-    task = asyncio.get_running_loop().create_task(recalling(edge, embedder).recall(ann, Asked("tea")))
+    task = asyncio.get_running_loop().create_task(recalling(edge, embedder, profile_token_budget=0).recall(ann, Asked("tea")))
     await asyncio.sleep(0)
     assert embedder.queries == ["tea"]
     task.cancel()
