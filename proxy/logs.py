@@ -1,19 +1,28 @@
-"""How the log looks: coloured lines on a terminal, else one JSON object a line; on standard error, either way."""
+"""How the log looks: coloured lines on a terminal, else one JSON object a line; on standard error, either way.
+
+A traceback holds places in the code only. What an exception of a library says, and the values of variables, may be what
+somebody told a model, or a key: parsers quote what they can't read.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
+from structlog.types import EventDict, ExcInfo, Processor, WrappedLogger
 
 from proxy.config import Log
+from proxy.errors import MemoryProxyError
 
 _STAMPED: list[Processor] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+_SPEAK_FOR_THEMSELVES = (MemoryProxyError, OSError)
+"""Whose messages may be logged: ours, and the system's."""
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -28,7 +37,7 @@ def configure(options: Log) -> None:
 
 def _configure_json(level: int) -> None:
     _configure(level, [_json_line], structlog.BytesLoggerFactory(sys.stderr.buffer))
-    _configure_foreign(level, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps))
+    _configure_foreign(level, _format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps))
 
 
 def _json_line(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
@@ -36,12 +45,12 @@ def _json_line(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
     event["level"] = level
     event["timestamp"] = datetime.now(UTC)
     if "exc_info" in event:
-        event = structlog.processors.format_exc_info(logger, level, event)
+        event = _format_exc_info(logger, level, event)
     return orjson.dumps(event, default=repr, option=_JSON_OPTIONS)
 
 
 def _configure_console(level: int) -> None:
-    console = structlog.dev.ConsoleRenderer()
+    console = structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)
     _configure(level, [*_STAMPED, console], structlog.PrintLoggerFactory(sys.stderr))
     _configure_foreign(level, console)
 
@@ -63,6 +72,28 @@ def _configure_foreign(level: int, *render: Processor) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _without_contents(exc_info: ExcInfo) -> str:
+    return "\n".join(_lines(exc_info[1]))
+
+
+def _lines(exc: BaseException | None) -> Iterator[str]:
+    """Where *exc* came from, below what it came of."""
+    if exc is None:
+        return
+    cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+    yield from _lines(cause)
+    yield from "".join(traceback.format_tb(exc.__traceback__)).splitlines()
+    said = str(exc) if isinstance(exc, _SPEAK_FOR_THEMSELVES) else ""
+    yield f"{type(exc).__qualname__}: {said}" if said else type(exc).__qualname__
+
+
+_format_exc_info = structlog.processors.ExceptionRenderer(_without_contents)
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write(_without_contents(exc_info))
 
 
 def _dumps(tree: Any, **options: Any) -> str:

@@ -8,6 +8,7 @@ import structlog
 
 from proxy import logs
 from proxy.config import Log
+from proxy.errors import StoreError
 
 
 @pytest.fixture
@@ -37,6 +38,25 @@ def test_a_traceback_is_part_of_its_line(configured, capfd):
     structlog.get_logger().error("failed", exc_info=ZeroDivisionError())
     (line,) = lines(capfd)
     assert (line["level"], line["exception"].splitlines()[-1]) == ("error", "ZeroDivisionError")
+
+
+@pytest.mark.parametrize("kind", ["json", "console"])
+def test_a_traceback_holds_no_values(configured, capfd, kind):
+    def parse(secret):
+        try:
+            int(secret)
+        except ValueError as exc:
+            raise StoreError("the store failed") from exc
+
+    configured(Log(format=kind))
+    try:
+        parse("-".join(("what", "ann", "said")))
+    except StoreError:
+        structlog.get_logger().exception("failed")
+        logging.getLogger("aiohttp.server").exception("failed")
+    written = capfd.readouterr().err
+    assert "what-ann-said" not in written
+    assert [written.count(each) for each in ("in parse", "ValueError", "StoreError: the store failed")] == [4, 2, 2]
 
 
 def test_what_libraries_log_looks_the_same(configured, capfd):

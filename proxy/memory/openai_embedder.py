@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from openai import AsyncOpenAI
+from openai import APIStatusError, AsyncOpenAI
+from openai.types import CreateEmbeddingResponse
 
 from proxy.config import Embedding
 from proxy.errors import EmbedError, map_exceptions
 from proxy.memory.embedder import Kind, Vector, unit_vector
+
+# Such answers may quote what was sent, and errors are logged.
+_ABOUT_THE_INPUT = frozenset({400, 413, 422})
 
 KNOWN_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 
@@ -43,12 +47,20 @@ class OpenAIModel:
 
     async def encode(self, kind: Kind, texts: Sequence[str]) -> list[Vector]:  # noqa: ARG002  the API makes no difference
         with map_exceptions({Exception: EmbedError}):
-            answer = await self._client.embeddings.create(
+            answer = await self._ask(texts)
+            items = sorted(answer.data, key=lambda item: item.index)
+            return [unit_vector(item.embedding) for item, _ in zip(items, texts, strict=True)]
+
+    async def _ask(self, texts: Sequence[str]) -> CreateEmbeddingResponse:
+        try:
+            return await self._client.embeddings.create(
                 model=self._name,
                 # OpenAI refuses a whole batch for one empty text.
                 input=[text or " " for text in texts],
                 # The client's own default, base64, is unknown to some servers.
                 encoding_format="float",
             )
-            items = sorted(answer.data, key=lambda item: item.index)
-            return [unit_vector(item.embedding) for item, _ in zip(items, texts, strict=True)]
+        except APIStatusError as exc:
+            if exc.status_code not in _ABOUT_THE_INPUT:
+                raise
+            raise EmbedError(f"the embeddings API refused a text (status {exc.status_code})") from exc

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from proxy.core.routing import origin_form
 from proxy.errors import BadRequest, ProxyError, RequestTooLarge
 from proxy.web.services import UPSTREAM_NAME
 
@@ -28,13 +29,18 @@ async def log_and_answer_errors(request: web.Request, handler: Handler) -> web.S
         logger.info(
             "request",
             method=request.method,
-            path=request.raw_path.partition("?")[0],
+            path=_path(request),
             status=CLIENT_LEFT if response is None else response.status,
             upstream=request.get(UPSTREAM_NAME),
             ms=round((perf_counter() - started) * 1000, 1),
             bytes=_sent_bytes(response),
         )
     return response
+
+
+def _path(request: web.Request) -> str:
+    """Without the query, in which some send a key, or the name and password of a forward proxy's user."""
+    return origin_form(request.raw_path).partition("?")[0]
 
 
 def _sent_bytes(response: web.StreamResponse | None) -> int:
@@ -56,7 +62,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         # The client left while we were writing. Nobody gets this; of the error itself, aiohttp would make a traceback.
         return web.Response(status=CLIENT_LEFT)
     except Exception:
-        logger.exception("unexpected error", method=request.method, path=request.raw_path.partition("?")[0])
+        logger.exception("unexpected error", method=request.method, path=_path(request))
         return render_error(ProxyError("The proxy failed; its log says why."))
 
 

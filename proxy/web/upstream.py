@@ -32,6 +32,7 @@ Body = bytes | AsyncIterable[bytes] | None
 
 _LARGE_BYTES = 1024 * 1024
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_SAYING_WHY = (aiohttp.ClientOSError, aiohttp.ServerTimeoutError)
 _DIED = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError)
 
 
@@ -291,4 +292,6 @@ def _rename(exc: aiohttp.ClientError) -> ProxyError:
 
 
 def _message(what: str, exc: aiohttp.ClientError) -> str:
-    return f"{what}: {' '.join(str(exc).split()) or type(exc).__name__}"
+    """*what* and why; not what a parser says, which quotes the answer that it can't read."""
+    said = " ".join(str(exc).split()) if isinstance(exc, _SAYING_WHY) else ""
+    return f"{what}: {said or type(exc).__name__}"

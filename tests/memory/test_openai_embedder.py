@@ -22,7 +22,9 @@ class Server:
         self.bodies.append(body)
         self.keys.append(request.headers["Authorization"])
         if "broken" in body["input"]:
-            return web.json_response({"error": {"message": "out of order"}}, status=400)
+            return web.json_response({"error": {"message": "out of order"}}, status=404)
+        if "refused" in body["input"]:
+            return web.json_response({"detail": [{"input": body["input"]}]}, status=422)
         data = [{"object": "embedding", "index": i, "embedding": [len(text), 3]} for i, text in enumerate(body["input"])]
         return web.json_response({"object": "list", "model": body["model"], "data": data[::-1], "usage": {}})
 
@@ -75,6 +77,13 @@ async def test_a_servers_error_is_an_embed_error(server):
         with pytest.raises(EmbedError, match="out of order"):
             await embedder.embed_query("broken")
         assert await embedder.embed_query("four") == array("f", [0.8, 0.6])
+
+
+async def test_an_error_that_may_quote_the_text_is_told_by_its_status(server):
+    async with open_embedder(settings(server)) as embedder:
+        with pytest.raises(EmbedError) as caught:
+            await embedder.embed_query("refused")
+    assert str(caught.value) == "the embeddings API refused a text (status 422)"
 
 
 async def test_a_model_with_other_dimensions_than_known_is_an_embed_error(server):
