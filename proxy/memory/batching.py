@@ -34,9 +34,13 @@ Key = tuple[Kind, bytes]
 
 
 class Model(Protocol):
-    """What turns a batch into vectors: at most ``at_once`` batches at a time, of ``batch_chars`` when padded alike."""
+    """What turns a batch into vectors: at most ``at_once`` batches at a time, of ``batch_chars`` when padded alike.
+
+    ``symmetric``: a text has the same vector as a query and as a document.
+    """
 
     dimensions: int
+    symmetric: bool
     at_once: int
     batch_chars: int
 
@@ -89,8 +93,12 @@ class BatchingEmbedder:
         data = text[:MAX_CHARS].encode("utf-8", "replace")
         # Texts can be long and the cache holds many: a digest bounds what an entry takes.
         key = (kind, hashlib.blake2b(data, digest_size=16).digest())
-        vector = self._cache.get(key)
+        vector = self._cache.get(self._cached_as(key))
         return vector if vector is not None else await self._wait_for(self._job(key, data))
+
+    def _cached_as(self, key: Key) -> Key:
+        """A message is looked for as a query, and a moment later kept as a document."""
+        return ("document", key[1]) if self._model.symmetric else key
 
     def _job(self, key: Key, data: bytes) -> _Job:
         if not self._is_running:
@@ -140,7 +148,7 @@ class BatchingEmbedder:
             self._fail(batch, exc)
             return
         for job, vector in zip(batch, vectors, strict=True):
-            self._cache.put(job.key, vector)
+            self._cache.put(self._cached_as(job.key), vector)
             del self._jobs[job.key]
             job.vector.set_result(vector)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Vector = Sequence[float]
 
 Kind = Literal["query", "document"]
+KINDS: tuple[Kind, Kind] = ("query", "document")
 """What a text is for: some models embed a question and its answer differently."""
 
 
@@ -86,10 +87,11 @@ class FastEmbedModel:
     Larger batches are no faster, as 200 tokens keep a core's arithmetic busy, and onnxruntime never gives back what they took.
     """
 
-    def __init__(self, model: TextEmbedding, thread: ThreadPoolExecutor, dimensions: int) -> None:
+    def __init__(self, model: TextEmbedding, thread: ThreadPoolExecutor, *, dimensions: int, symmetric: bool) -> None:
         self._model = model
         self._thread = thread
         self.dimensions = dimensions
+        self.symmetric = symmetric
 
     @classmethod
     @asynccontextmanager
@@ -98,8 +100,9 @@ class FastEmbedModel:
         with ThreadPoolExecutor(1, thread_name_prefix="embedder") as thread:
             loop = asyncio.get_running_loop()
             model = await loop.run_in_executor(thread, _load, config, folder)
-            warm = await loop.run_in_executor(thread, _encode, model, "query", ["warm"])
-            yield cls(model, thread, len(warm[0]))
+            # Some models are told which of the two a text is.
+            [query], [document] = [await loop.run_in_executor(thread, _encode, model, kind, ["warm"]) for kind in KINDS]
+            yield cls(model, thread, dimensions=len(query), symmetric=query == document)
 
     async def encode(self, kind: Kind, texts: Sequence[str]) -> list[Vector]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, _encode, self._model, kind, texts)

@@ -26,6 +26,7 @@ class OpenAIModel:
 
     at_once = 4
     batch_chars = 1 << 20
+    symmetric = True
 
     def __init__(self, client: AsyncOpenAI, name: str) -> None:
         self._client = client

@@ -108,7 +108,7 @@ class Recall:
         text = next((each for each in (asked.text, *reversed(asked.earlier)) if has_content(each)), None)
         if text is None:
             return None
-        text = text[-_QUERY_CHARS:]
+        text = text.strip()[-_QUERY_CHARS:]
         return Query(text, await self._vector(text), asked.session, as_of, turns=self._shows_turns)
 
     async def _vector(self, text: str) -> Vector | None:

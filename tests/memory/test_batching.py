@@ -16,8 +16,9 @@ class FakeModel:
 
     dimensions = 2
 
-    def __init__(self, *, at_once: int = 1, batch_chars: int = 1000) -> None:
+    def __init__(self, *, at_once: int = 1, batch_chars: int = 1000, symmetric: bool = False) -> None:
         self.at_once = at_once
+        self.symmetric = symmetric
         self.batch_chars = batch_chars
         self.batches: list[tuple[Kind, list[str]]] = []
         self.asked = asyncio.Semaphore(0)
@@ -310,3 +311,13 @@ async def test_the_end_of_a_huge_text_is_cut():
     async with running(model) as embedder:
         await embedder.embed_query("x" * (MAX_CHARS + 1))
     assert model.batches == [("query", ["x" * MAX_CHARS])]
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+async def test_a_query_that_is_kept_as_a_document_is_computed_once_where_it_is_the_same(symmetric: bool):
+    model = FakeModel(symmetric=symmetric)
+    async with running(model) as embedder:
+        await embedder.embed_query("tea")
+        await embedder.embed_documents(["tea"])
+        await embedder.embed_query("tea")
+    assert model.batches == [("query", ["tea"]), *([] if symmetric else [("document", ["tea"])])]
