@@ -56,6 +56,15 @@ def test_several_upstreams_are_asked_each(configured, api, capsys, monkeypatch):
     )
 
 
+def test_what_serve_would_refuse_is_refused_here_too(configured, capsys, monkeypatch):
+    monkeypatch.setenv("MEMORY_PROXY_LISTEN__HOST", "0.0.0.0")
+    status, [line] = examine(capsys)
+    assert (status, line.startswith("FAIL configuration: listen.host: 0.0.0.0 can be reached from other machines")) == (1, True)
+    monkeypatch.setenv("MEMORY_PROXY_AUTH__CLIENTS", "[{name: shop, key_env: NO_SUCH_KEY}]")
+    said = "FAIL configuration: auth.clients[0].key_env: there is no key in the environment variable NO_SUCH_KEY; set it"
+    assert examine(capsys) == (1, [said])
+
+
 def test_a_bad_configuration_ends_it(folder, capsys, monkeypatch):
     monkeypatch.setenv("MEMORY_PROXY_STORE__KIND", "lance")
     assert examine(capsys) == (
