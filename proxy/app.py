@@ -36,6 +36,7 @@ from proxy.web.chat import chat
 from proxy.web.doors import DOORS, open_doors
 from proxy.web.drain import Drain
 from proxy.web.middleware import log_and_answer_errors
+from proxy.web.not_http import SERVER_LOG
 from proxy.web.passthrough import passthrough
 from proxy.web.services import MEMORY, SERVICES, MemoryServices, Services
 from proxy.web.tls import tls_context
@@ -152,6 +153,7 @@ def server_options(config: Config) -> dict[str, Any]:
         "access_log": None,
         "auto_decompress": False,
         "handler_cancellation": True,
+        "logger": SERVER_LOG,
         "max_field_size": config.limits.header_bytes,
         "max_line_size": config.limits.header_bytes,
         "shutdown_timeout": config.listen.grace_s,
@@ -218,4 +220,5 @@ async def _serve(config: Config) -> None:
         await stop.wait()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)  # else a second SIGINT would only cancel, and wait for what is under way
         logger.info("stopping", grace_s=config.listen.grace_s)

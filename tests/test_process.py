@@ -111,7 +111,7 @@ class TestSignals:
         assert (await answer.read()).endswith(b"data: [DONE]\n\n")
         assert await asyncio.to_thread(proxy.ended) == 0
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     async def test_a_second_signal_ends_at_once(self, number: signal.Signals, start, model, client):
         model.pause_at = 2
         proxy = await start(listen__grace_s=10 * PATIENCE_S)
