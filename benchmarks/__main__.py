@@ -17,6 +17,7 @@ from benchmarks.abort import abort
 from benchmarks.filtering import filtering
 from benchmarks.first_token import first_token
 from benchmarks.health import health
+from benchmarks.journal import journal
 from benchmarks.keeping import keeping
 from benchmarks.lookup import lookup
 from benchmarks.month import month
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lookup": lookup,
     "outage": outage,
     "health": health,
+    "journal": journal,
     "filter": filtering,
     "abort": abort,
     "memory": resident,
