@@ -26,6 +26,9 @@ _GRAMMARS = (
 _FORCED_CALL = ("required", "any")
 _MANY = 1_000_000
 
+_MAX_PARTS = 20_000
+"""Fields, messages, and fields and content parts of these, that are read: a body with more would hold everybody up for long."""
+
 
 @dataclass(frozen=True)
 class ChatRequest:
@@ -43,6 +46,8 @@ class ChatRequest:
             return None
         messages = value.get("messages") if isinstance(value, dict) else None
         if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
+            return None
+        if len(value) + sum(map(_size, messages)) > _MAX_PARTS:
             return None
         return cls(body, value)
 
@@ -177,6 +182,11 @@ class ChatRequest:
         if isinstance(content, str):
             return _insert(at, splice.quote("\n\n" + text)[1:-1])
         return _insert(at, b"," + _text_part(text) if content else _text_part(text))
+
+
+def _size(message: dict[str, Any]) -> int:
+    content = message.get("content")
+    return len(message) + (len(content) if isinstance(content, list) else 0)
 
 
 def _text_part(text: str) -> bytes:

@@ -29,6 +29,10 @@ class EventSplitter:
     def empty(self) -> bool:
         return not self._tail
 
+    @property
+    def held_bytes(self) -> int:
+        return len(self._tail)
+
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """(whole events, comment lines behind them that can go at once); what comes whole is not copied."""
         searched = max(0, len(self._tail) - _LONGEST_END + 1)

@@ -26,6 +26,9 @@ _MARKS = [*(re.compile(mark) for mark in (rb"<", rb"`", rb"~", rb'\\(?:n|u00|[tr
 _DONE = b"[DONE]"
 _END = b"data: [DONE]\n\n"
 
+_MAX_HELD_BYTES = 16 * 1024 * 1024
+"""Of an event that does not end and of events that are undecided; the largest that are known hold an image of some megabytes."""
+
 
 @dataclass(slots=True)
 class _Piece:
@@ -83,6 +86,8 @@ class StreamFilter:
         self._splitter = EventSplitter()
         self._scanners: dict[int, BlockScanner] = {}
         self._held: deque[_Held] = deque()
+        self._held_bytes = 0
+        self._reads = True
         self._idle = False
         self.client_done = False
         self._ending = _EarlyEnding(include_usage=include_usage) if early_finish else None
@@ -92,6 +97,8 @@ class StreamFilter:
         return any(scanner.in_block for scanner in self._scanners.values())
 
     def feed(self, data: bytes) -> bytes:
+        if not self._reads:
+            return data
         # Deleting the bytes that begin a mark, and a CR, is the quickest way to see whether one is there.
         if (
             self._idle
@@ -102,10 +109,19 @@ class StreamFilter:
         ):
             return data
         if _is_one_event(data) and self._splitter.empty:
-            return self._read_event(data)
-        events, comments = self._splitter.feed(data)
-        out = self._read(events) if events else b""
-        return out if self.client_done else out + comments
+            out = self._read_event(data)
+        else:
+            events, comments = self._splitter.feed(data)
+            out = self._read(events) if events else b""
+            if not self.client_done:
+                out += comments
+        return out + self._give_up() if self._splitter.held_bytes + self._held_bytes > _MAX_HELD_BYTES else out
+
+    def _give_up(self) -> bytes:
+        """Nothing that a model writes is like this: what is held leaves, and what comes is read no more."""
+        self._reads = False
+        self.client_done = self._ending is not None and self._ending.begun
+        return self.finish()
 
     def finish(self) -> bytes:
         """The upstream's stream is over, cleanly or not: nothing stays held."""
@@ -191,9 +207,12 @@ class StreamFilter:
             return last.visible()
         if last is not None:
             self._held.append(last)
+            self._held_bytes += len(last.event)
         out = []
         while self._held and self._held[0].decided:
-            out.append(self._held.popleft().visible())
+            held = self._held.popleft()
+            self._held_bytes -= len(held.event)
+            out.append(held.visible())
         return b"".join(out)
 
     def _is_idle(self) -> bool:

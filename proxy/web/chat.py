@@ -36,12 +36,19 @@ async def chat(request: web.Request, caller: Caller) -> web.StreamResponse:
         if mode is Mode.OFF:
             return await passthrough(request, caller, [(b"X-Memory-Status", b"off")])
         planner = request.app[MEMORY].planner
-        plan = await planner.plan(request.headers, mode, await request.read(), tenant=caller.tenant)
+        plan = await planner.plan(request.headers, mode, await _body(request), tenant=caller.tenant)
     except IdentityError as exc:
         raise BadRequest(str(exc), param=exc.source) from exc
     upstream = await _open(request, caller, plan)
     filter_ = choose_filter(upstream.status, upstream.content_type, upstream.headers.get("Content-Encoding", ""), plan.answer)
     return await _answer(request, plan, upstream, Recorded(filter_))
+
+
+async def _body(request: web.Request) -> bytes:
+    """All of it; a length that is too large is refused before anything of it is read."""
+    if (request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, request.content_length or 0)
+    return await request.read()
 
 
 async def _open(request: web.Request, caller: Caller, plan: Plan) -> UpstreamResponse:

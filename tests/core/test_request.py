@@ -69,6 +69,19 @@ class TestParse:
         assert parsed.text(0) == "half a pair: \ud83d"
         assert parsed.edited({0: "before "}, None) == body.replace(b"half", b"before half")
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {f"k{i}": 0 for i in range(20_000)},
+            {"messages": [{"role": "user", "content": "a"}] * 10_001},
+            {"messages": [{"role": "user", "content": [{}] * 20_000}]},
+            {"messages": [{f"k{i}": 0 for i in range(20_000)}]},
+        ],
+        ids=["fields", "messages", "parts", "fields of a message"],
+    )
+    def test_what_has_too_many_parts_to_be_read_at_once_is_none(self, fields: dict[str, Any]):
+        assert ChatRequest.parse(json.dumps({"messages": [{"role": "user"}]} | fields).encode()) is None
+
     def test_the_last_of_duplicate_keys_counts(self):
         parsed = raw(b'{"messages":[1],"model":"a","m\\u006fdel":"b","messages":[{"role":"user","content":1,"content":"hi"}]}')
         assert (parsed.model, parsed.text(0)) == ("b", "hi")

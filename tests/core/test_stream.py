@@ -348,6 +348,44 @@ def test_nothing_at_all() -> None:
     assert run(StreamFilter(early_finish=True), [b""]) == b""
 
 
+# Too much to be held: it leaves, and what comes is read no more.
+
+
+@pytest.fixture
+def little_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.core.stream._MAX_HELD_BYTES", 1000)
+
+
+@pytest.mark.usefixtures("little_is_held")
+@pytest.mark.parametrize("start", [b"data: {", b": ", b"x"])
+def test_an_event_that_does_not_end_leaves_before_it_is_too_large(start: bytes) -> None:
+    filter_ = StreamFilter()
+    pieces = [start, b"x" * 1000, b"y", event(text_chunk(BLOCK))]
+    assert [filter_.feed(piece) for piece in pieces] == [b"", start + b"x" * 1000, b"y", pieces[-1]]
+    assert (filter_.finish(), filter_.blocks) == (b"", [])
+
+
+@pytest.mark.usefixtures("little_is_held")
+def test_an_event_that_does_not_end_in_a_block_leaves_the_block_what_it_had() -> None:
+    filter_ = StreamFilter()
+    filter_.feed(event(text_chunk("<memory>[1")))
+    assert (filter_.feed(b"data: {" + b"x" * 1000), filter_.blocks) == (b"", [Block("[1", cut=True)])
+
+
+@pytest.mark.usefixtures("little_is_held")
+def test_undecided_events_leave_before_they_are_too_many() -> None:
+    filter_ = StreamFilter(choices=2)
+    undecided, other = event(text_chunk("Hi <mem")), event(chunk(choice("x" * 1000, index=1)))
+    assert [filter_.feed(undecided), filter_.feed(other), filter_.finish()] == [b"", undecided + other, b""]
+
+
+@pytest.mark.usefixtures("little_is_held")
+def test_too_much_behind_an_early_finish_ends_the_stream() -> None:
+    filter_ = StreamFilter(early_finish=True, include_usage=True)
+    filter_.feed(event(text_chunk("<memory>[1")))
+    assert (filter_.feed(b"x" * 1001), filter_.client_done) == (event(DONE), True)
+
+
 # Early finish.
 
 _FINISH = text_chunk(finish_reason="stop") | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
