@@ -16,7 +16,7 @@ from rich.text import Text
 
 from proxy.cli.arguments import add_config, config_path, load_config
 from proxy.config import Config, Embedding, check_reach, client_keys
-from proxy.errors import ConfigError, MemoryProxyError, ModelError, StoreError, StoreLocked, UpstreamUnreachable
+from proxy.errors import ConfigError, JournalError, MemoryProxyError, ModelError, StoreError, StoreLocked, UpstreamUnreachable
 
 if TYPE_CHECKING:
     from proxy.cli.arguments import Commands
@@ -48,6 +48,7 @@ def _run(args: argparse.Namespace) -> int:
 def _checks(config: Config) -> Iterator[tuple[str, Check]]:
     connect_timeout_s = config.upstream.connect_timeout_s
     yield "store", lambda: asyncio.run(_store(config))
+    yield "journal", partial(_journal, config)
     yield "embedder", lambda: asyncio.run(_embedder(config))
     yield "upstream", partial(_upstream, config.upstream.base_url, connect_timeout_s)
     for each in config.upstreams:
@@ -82,6 +83,21 @@ async def _store(config: Config) -> str:
         advice = "choose another store.path" if config.store.kind == "edge" else "start the server, or correct store.url"
         raise StoreError(f"{exc}; {advice}") from exc
     return f"{config.store.kind} in {where}, memories: {count}"
+
+
+def _journal(config: Config) -> str:
+    from proxy.memory.sqlite_journal import journal_path, look
+
+    path = journal_path(config)
+    if not config.journal.enabled:
+        return "switched off"
+    try:
+        counts = look(path)
+    except JournalError as exc:
+        if "locked" in str(exc):
+            return f"{path}, in use by another process, such as a running proxy"
+        raise JournalError(f"{path}: {exc}; the next start moves a broken file aside") from exc
+    return f"{path}, waiting: {counts.waiting}, given up: {counts.dead}"
 
 
 async def _embedder(config: Config) -> str:

@@ -19,11 +19,12 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import structlog
 
@@ -53,6 +54,7 @@ CREATE TABLE dead (
     body TEXT NOT NULL
 );
 """
+_COUNT = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM dead)"
 _PAGE_BYTES = 4096
 _WAL_BYTES = 4 * 1024 * 1024
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -80,6 +82,14 @@ async def open_journal(path: Path, *, max_bytes: int) -> AsyncIterator[Journal]:
         yield journal
     finally:
         await journal.close()
+
+
+def look(path: Path) -> Counts:
+    """What is in the file *path* that no proxy has open; changes nothing. Raises ``JournalError``, "database is locked" if one has."""
+    if not path.exists():
+        return Counts()
+    with _renamed_errors(), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", timeout=0, uri=True)) as connection:
+        return Counts(*connection.execute(_COUNT).fetchone())
 
 
 class SqliteJournal:
@@ -289,7 +299,7 @@ class _Tables:
         return waiting + self._do("DELETE FROM dead WHERE owner = ?", (owner,)).rowcount
 
     def counts(self) -> Counts:
-        return Counts(*self._do("SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM dead)").fetchone())
+        return Counts(*self._do(_COUNT).fetchone())
 
     def forget_deleted(self) -> None:
         """Not within a transaction."""

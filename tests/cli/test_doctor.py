@@ -11,6 +11,7 @@ import sys
 
 from proxy.cli import main
 from proxy.config import Store
+from proxy.memory.sqlite_journal import open_journal
 from proxy.memory.stores import open_store
 
 
@@ -35,6 +36,7 @@ def test_a_working_set_up_passes(configured, api, capsys):
         [
             "ok   configuration: proxy.yaml",
             "ok   store: edge in data, memories: 0",
+            "ok   journal: data/journal.sqlite3, waiting: 0, given up: 0",
             "ok   embedder: tiny, vectors of 2",
             f"ok   upstream: {api.url} answers (status 401 without a key)",
         ],
@@ -47,7 +49,7 @@ def test_several_upstreams_are_asked_each(configured, api, capsys, monkeypatch):
     upstreams = f"[{{name: a, base_url: {api.url}, prefix: /a}}, {{name: b, base_url: {dead}, prefix: /b}}]"
     monkeypatch.setenv("MEMORY_PROXY_UPSTREAMS", upstreams)
     status, lines = examine(capsys)
-    assert (status, lines[4:]) == (
+    assert (status, lines[5:]) == (
         1,
         [
             f"ok   upstream a: {api.url} answers (status 401 without a key)",
@@ -81,7 +83,7 @@ def test_a_model_that_is_not_there_is_not_fetched(configured, capsys, monkeypatc
         configured / "models" / "sentence-transformers--all-MiniLM-L6-v2"
     )
     status, lines = examine(capsys)
-    assert (status, lines[1:3]) == (1, [f"FAIL store: {missing}", f"FAIL embedder: {missing}"])
+    assert (status, lines[1], lines[3]) == (1, f"FAIL store: {missing}", f"FAIL embedder: {missing}")
     assert not (configured / "models").exists()
 
 
@@ -100,6 +102,36 @@ def test_a_store_in_use_is_well(configured, capsys):
 
     status, lines = asyncio.run(examine_beside_it())
     assert (status, lines[1]) == (0, "ok   store: edge in data, in use by another process, such as a running proxy")
+
+
+def journalled(capsys, monkeypatch, **options: str) -> tuple[int, str]:
+    for name, value in options.items():
+        monkeypatch.setenv(f"MEMORY_PROXY_JOURNAL__{name.upper()}", value)
+    status, lines = examine(capsys)
+    return status, lines[2]
+
+
+def test_what_waits_in_the_journal_and_what_was_given_up_is_counted(configured, capsys, monkeypatch):
+    async def fill():
+        async with open_journal(configured / "data" / "journal.sqlite3", max_bytes=1 << 20) as journal:
+            for trace in ("t1", "t2", "t3"):
+                await journal.append(trace, "ann", str, ready=True)
+            await journal.bury("t3", "no room")
+            return await asyncio.to_thread(examine, capsys)
+
+    in_use = asyncio.run(fill())
+    assert (in_use[0], in_use[1][2]) == (
+        0,
+        "ok   journal: data/journal.sqlite3, in use by another process, such as a running proxy",
+    )
+    assert journalled(capsys, monkeypatch) == (0, "ok   journal: data/journal.sqlite3, waiting: 2, given up: 1")
+    assert journalled(capsys, monkeypatch, enabled="false") == (0, "ok   journal: switched off")
+
+
+def test_a_journal_that_is_broken_is_told(configured, capsys, monkeypatch):
+    (configured / "broken").write_text("no database " * 99)
+    status, line = journalled(capsys, monkeypatch, path="broken")
+    assert (status, line) == (1, "FAIL journal: broken: file is not a database; the next start moves a broken file aside")
 
 
 def test_an_interrupt_is_quiet(configured):
