@@ -95,6 +95,7 @@ class Store:
     kind: Literal["edge", "qdrant"] = "edge"
     path: str = "data"
     flush_interval_s: float = option(5.0, least=0.1)
+    min_free_bytes: int = option(64 * 1024 * 1024, least=0)
     url: str = option("http://127.0.0.1:6333", read=address)
     api_key: str | None = option(None, secret=True)
     collection: str = "memories"

@@ -13,6 +13,9 @@ page by page what is left is copied into a second directory, with searches betwe
 takes over (see ``shard_folder.py``) and the old one is removed. ``purge()`` returns when that has been done for all that was
 deleted before; without it, it is begun within ``PURGE_AFTER_S`` of the first delete, and at opening if a process ended before.
 
+*A full disk.* The files are mapped into memory: a write that finds no room on the disk is no error but the end of the process
+(SIGBUS). So room is kept: with less than ``store.min_free_bytes`` on the disk nothing is written, and a probe fails until there is more.
+
 *Durability.* A write is in the write-ahead log when it returns, so a killed process loses nothing. Against power loss the
 log is flushed to the disk within ``store.flush_interval_s`` of the first write since the last flush.
 """
@@ -23,6 +26,7 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -107,7 +111,13 @@ async def open_edge(settings: config.Store, dimensions: int, encoder: SparseEnco
 
     Raises ``StoreLocked`` if it is open elsewhere, ``StoreMismatch`` if its vectors have other *dimensions*.
     """
-    store = EdgeStore(Path(settings.path) / "edge", dimensions, encoder, flush_interval_s=settings.flush_interval_s)
+    store = EdgeStore(
+        Path(settings.path) / "edge",
+        dimensions,
+        encoder,
+        flush_interval_s=settings.flush_interval_s,
+        min_free_bytes=settings.min_free_bytes,
+    )
     try:
         await store.open()
         yield store
@@ -126,8 +136,9 @@ class EdgeStore:
         *,
         flush_interval_s: float,
         purge_after_s: float = PURGE_AFTER_S,
+        min_free_bytes: int = 0,
     ) -> None:
-        self._shard = _Shard(directory, dimensions, encoder)
+        self._shard = _Shard(directory, dimensions, encoder, min_free_bytes)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edge-store")
         self._dimensions = dimensions
         self._flush_interval_s = flush_interval_s
@@ -266,6 +277,10 @@ def _renamed(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise StoreError(f"the embedded store failed: {_one_line(exc)}") from exc
 
 
+def _mb(size: int) -> str:
+    return f"{size / 1_000_000:.1f} MB"
+
+
 def _one_line(exc: BaseException) -> str:
     return " ".join(str(exc).split())[:300]
 
@@ -276,8 +291,9 @@ class _Shard:
     *deletions* counts those whose text may be in files, of which the first *purged* are not any more; both may be read from anywhere.
     """
 
-    def __init__(self, directory: Path, dimensions: int, encoder: SparseEncoder) -> None:
+    def __init__(self, directory: Path, dimensions: int, encoder: SparseEncoder, min_free_bytes: int) -> None:
         self._directory = directory
+        self._min_free_bytes = min_free_bytes
         self._folder = ShardFolder(directory)
         self._dimensions = dimensions
         self._encoder = encoder
@@ -289,13 +305,15 @@ class _Shard:
     def open(self) -> None:
         with ExitStack() as stack:
             stack.enter_context(_only_process(self._directory))
+            self._check_room()
             self._check_dimensions()
             self._shard = self._load(self._folder.current)
             stack.callback(self._close_shards)
             _create_indexes(self._shard)
             # Only now: what can't be opened may be all there is.
             self._folder.clear_spare()
-            self._shard.optimize()
+            if self._has_room(self._folder.size_bytes()):  # to write segments anew
+                self._shard.optimize()
             self.deletions = int(self._folder.is_owed)
             self._resources = stack.pop_all()
 
@@ -323,6 +341,7 @@ class _Shard:
 
     def _update(self, operation: qdrant_edge.UpdateOperation) -> None:
         """Also in the copy, if there is one: what is not yet in it comes with its page."""
+        self._check_room()
         self._shard.update(operation)
         if self._copy is not None:
             self._copy.update(operation)
@@ -330,12 +349,14 @@ class _Shard:
     def begin_copy(self) -> None:
         self.drop_copy()
         self._folder.clear_spare()
+        self._check_room(self._folder.size_bytes())
         shard = self._load(self._folder.spare)
         _create_indexes(shard)
         self._copy = _Copy(shard, self.deletions)
 
     def copy_page(self) -> bool:
         """Whether there is more."""
+        self._check_room()
         return self._whole_copy().take_page(self._shard)
 
     def adopt_copy(self) -> None:
@@ -435,7 +456,20 @@ class _Shard:
         return self._count(None if owner is None else which_filter(owner, which))
 
     def touch(self) -> None:
+        self._check_room()
         self._shard.info()
+
+    def _check_room(self, more_bytes: int = 0) -> None:
+        """Raise ``StoreError`` if the disk has no room to write in, and for *more_bytes* beyond that."""
+        if not self._has_room(more_bytes):
+            free, needed = self._free_bytes(), self._min_free_bytes + more_bytes
+            raise StoreError(f"the disk of {self._directory} is full: {_mb(free)} free, {_mb(needed)} needed; make room")
+
+    def _has_room(self, more_bytes: int) -> bool:
+        return self._free_bytes() >= self._min_free_bytes + more_bytes
+
+    def _free_bytes(self) -> int:
+        return shutil.disk_usage(self._directory.parent).free
 
     def flush(self) -> None:
         """Never raises: it runs on a timer, and the next write sets the next one."""

@@ -39,6 +39,10 @@ class ShardFolder:
         [spare] = [each for each in self._places if each != self.current]
         return spare
 
+    def size_bytes(self) -> int:
+        """What the store takes on the disk: much less than its files are long."""
+        return sum(each.stat().st_blocks * 512 for each in self.current.rglob("*"))
+
     @property
     def is_owed(self) -> bool:
         return self._debt.exists()

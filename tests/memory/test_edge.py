@@ -164,6 +164,61 @@ async def test_a_path_that_can_not_be_a_directory_is_one_line(tmp_path: Path) ->
     assert str(caught.value) == f"{tmp_path}/file/edge can't be opened: Not a directory"
 
 
+class Disk:
+    """What ``shutil.disk_usage`` says while *free* bytes are left."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+    def __call__(self, path: Path) -> "Disk":
+        return self
+
+
+FULL = r"\Athe disk of .*/edge is full: 5\.0 MB free, [67]\d\.\d MB needed; make room\Z"
+
+
+async def test_while_the_disk_is_full_nothing_is_written_and_all_is_found(tmp_path: Path, monkeypatch) -> None:
+    """The files are mapped into memory: a write without room would end the process."""
+    disk = Disk(free=10**9)
+    monkeypatch.setattr("proxy.memory.edge.shutil.disk_usage", disk)
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(3)))
+        await store.delete(ANN, [str(UUID(int=0))])
+        disk.free = 5_000_000
+        calls = [store.upsert(ANN, entries([3])), store.delete(ANN, [str(UUID(int=1))]), store.touch(), store.purge()]
+        calls += [store.revise(ANN, [entries([2])[0].memory])]
+        for call in calls:
+            with pytest.raises(StoreError, match=FULL):
+                await call
+        assert {each.content for each in await store.list(ANN, limit=5)} == {"memory 1", "memory 2"}
+        disk.free = 10**9
+        await store.upsert(ANN, entries([3]))
+        await store.purge()
+        assert await store.count(ANN) == 3
+
+
+async def test_on_a_full_disk_it_does_not_open(tmp_path: Path, monkeypatch) -> None:
+    disk = Disk(free=5_000_000)
+    monkeypatch.setattr("proxy.memory.edge.shutil.disk_usage", disk)
+    with pytest.raises(StoreError, match=FULL):
+        async with opened(tmp_path):
+            pass
+    disk.free = 10**9
+    async with opened(tmp_path) as store:
+        assert await store.count(ANN) == 0
+
+
+async def test_without_room_for_it_nothing_is_cleared_away_at_the_opening(tmp_path: Path, monkeypatch) -> None:
+    async with opened(tmp_path) as store:
+        await store.upsert(ANN, entries(range(1500)))
+        await store.delete(ANN, [each.memory.id for each in entries(range(500))])
+        (tmp_path / "edge.owed").unlink()
+    before = segments(tmp_path)
+    monkeypatch.setattr("proxy.memory.edge.shutil.disk_usage", Disk(free=config.Store().min_free_bytes))
+    async with opened(tmp_path) as store:
+        assert (await store.count(ANN), segments(tmp_path)) == (1000, before)
+
+
 async def test_a_closed_store_says_so(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         pass
