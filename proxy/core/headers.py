@@ -47,7 +47,9 @@ def for_client(
 
     *connection* as in ``for_upstream``.
     """
-    ending = _NOT_TO_CLIENT | drop | {word.encode() for word in tokens(connection)} if connection or drop else _NOT_TO_CLIENT
+    ending = _NOT_TO_CLIENT
+    if connection or drop:
+        ending = ending | drop | {word.encode("utf-8", "surrogateescape") for word in tokens(connection)}
     return [header for header in headers if header[0].lower() not in ending]
 
 

@@ -37,6 +37,11 @@ def test_headers_nominated_by_connection_end_here_too():
     assert for_client(raw, ["close, x-HOP", "x-other"]) == [(b"X-Kept", b"3")]
 
 
+def test_a_nominated_name_that_is_not_utf_8_ends_here_as_well():
+    raw = [(b"X-\xff", b"1"), (b"X-Kept", b"2")]
+    assert for_client(raw, [b"close, x-\xff".decode("utf-8", "surrogateescape")]) == [(b"X-Kept", b"2")]
+
+
 def test_headers_for_us_stay_with_us():
     assert for_upstream([("X-Memory-User", "ada"), ("x-memory-mode", "off"), ("x-memo", "kept")]) == [("x-memo", "kept")]
 
