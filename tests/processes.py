@@ -26,6 +26,7 @@ class _Log:
         self._file = file
         self._more = threading.Condition(threading.RLock())
         self._ended = False
+        self._told = 0
 
     def copy(self, source: IO[bytes]) -> None:
         """Take all that comes of *source*, to its end."""
@@ -39,6 +40,14 @@ class _Log:
             self._file.seek(0)
             return [_line(each) for each in self._file.read().decode("utf-8", "replace").splitlines()]
 
+    def news(self) -> list[dict[str, Any]]:
+        """The lines since this was last asked."""
+        with self._more:
+            self._file.seek(self._told)
+            news = self._file.read()
+            self._told += len(news)
+            return [_line(each) for each in news.decode("utf-8", "replace").splitlines()]
+
     def wait_for(self, event: str) -> dict[str, Any]:
         with self._more:
             while not (found := [line for line in self.lines() if line.get("event") == event]):
@@ -48,6 +57,7 @@ class _Log:
 
     def _write(self, line: bytes, *, ended: bool = False) -> None:
         with self._more:
+            self._file.seek(0, os.SEEK_END)
             self._file.write(line)
             self._ended = ended
             self._more.notify_all()
@@ -85,9 +95,9 @@ class ProxyProcess:
         """The first line about *event*, once it is there."""
         return self._log.wait_for(event)
 
-    def complaints(self) -> list[dict[str, Any]]:
-        """The lines that say that something of ours is wrong."""
-        return [line for line in self._log.lines() if line["level"] in ("error", "critical", "raw")]
+    def new_complaints(self) -> list[dict[str, Any]]:
+        """The lines that say that something of ours is wrong, and were not told before."""
+        return [line for line in self._log.news() if line["level"] in ("error", "critical", "raw")]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -119,7 +129,7 @@ def proxy_process(upstream: str, folder: Path, **options: object) -> Iterator[Pr
     environ["PYTHONPATH"] = str(Path(__file__).parents[1])
     command = [sys.executable, "-m", "proxy", "serve"]
     with (
-        tempfile.TemporaryFile("a+b") as log,
+        tempfile.TemporaryFile() as log,
         subprocess.Popen(command, stderr=subprocess.PIPE, cwd=folder, env=environ) as process,
     ):
         assert process.stderr is not None
