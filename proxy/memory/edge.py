@@ -30,7 +30,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import product
 from operator import attrgetter
@@ -44,6 +44,7 @@ import structlog
 from proxy import config
 from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreLocked, StoreMismatch
+from proxy.memory import clock
 from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
     DENSE,
@@ -531,13 +532,13 @@ def search_filters(owner: Owner, query: Query) -> list[qdrant_edge.Filter]:
 def _seen_by(owned: qdrant_edge.Filter, query: Query, types: Sequence[str]) -> qdrant_edge.Filter:
     """What held at the time that is meant, and is not for another session only."""
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
-    hidden = [_until("valid_until", query.as_of or datetime.now(UTC)), _of_another_session(query.session)]
+    hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
     return qdrant_edge.Filter(must=[owned, _of_types(types), *begun], must_not=hidden)
 
 
 def which_filter(owner: Owner, which: Which) -> qdrant_edge.Filter:
     session = [] if which.session is None else [_is("session", which.session)]
-    past = [] if which.past else [_until("valid_until", datetime.now(UTC))]
+    past = [] if which.past else [_until("valid_until", clock.now())]
     return qdrant_edge.Filter(must=[owner_filter(owner, shared=which.shared), _of_types(which.types), *session], must_not=past)
 
 

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from proxy.core.chatter import has_content
@@ -17,6 +17,7 @@ from proxy.core.echo import Foreign
 from proxy.core.frames import without_frames
 from proxy.core.items import Item
 from proxy.core.models import Owner
+from proxy.memory import clock
 from proxy.memory.figures import Figures
 from proxy.memory.said import Keeping, Said, Spoken
 from proxy.memory.store import digest
@@ -65,7 +66,7 @@ def hear(said: Said, options: Keeping) -> Heard:
         owner=said.owner,
         conversation=said.conversation,
         trace=said.trace,
-        at=said.at or datetime.now(UTC),
+        at=said.at or clock.now(),
         as_of=said.at,
         model=said.model,
         shown=frozenset(said.shown.values()),

@@ -7,10 +7,9 @@ them stays as it was.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from proxy.core.context import Note, Redact, note_of, within_budget
 from proxy.core.models import PROFILE_TYPES, Owner
+from proxy.memory import clock
 from proxy.memory.store import MemoryStore, Which
 from proxy.memory.worth import worth
 
@@ -29,7 +28,7 @@ class Profile:
         """Most important first. What reads as an order to the model is never in it, nor what is for one conversation only."""
         if not self._token_budget:
             return []
-        now = datetime.now(UTC)
+        now = clock.now()
         found = await self._store.list(owner, Which(PROFILE_TYPES, shared=True), limit=_CANDIDATES)
         standing = [each for each in found if not each.flagged and each.scope != "session"]
         standing.sort(key=lambda each: worth(each, now), reverse=True)

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import product
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 from proxy import config
 from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreMismatch
+from proxy.memory import clock
 from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
     DENSE,
@@ -299,13 +300,13 @@ def search_filters(owner: Owner, query: Query) -> list[models.Filter]:
 def _seen_by(owned: models.Filter, query: Query, types: Sequence[str]) -> models.Filter:
     """What held at the time that is meant, and is not for another session only."""
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
-    hidden = [_until("valid_until", query.as_of or datetime.now(UTC)), _of_another_session(query.session)]
+    hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
     return models.Filter(must=[owned, _of_types(types), *begun], must_not=hidden)
 
 
 def which_filter(owner: Owner, which: Which) -> models.Filter:
     session = [] if which.session is None else [_is("session", which.session)]
-    past = [] if which.past else [_until("valid_until", datetime.now(UTC))]
+    past = [] if which.past else [_until("valid_until", clock.now())]
     return models.Filter(must=[owner_filter(owner, shared=which.shared), _of_types(which.types), *session], must_not=past)
 
 

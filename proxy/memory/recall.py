@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from proxy import config
@@ -15,6 +15,7 @@ from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.core.places import beside
 from proxy.core.redaction import redact
 from proxy.errors import EmbedError, StoreError
+from proxy.memory import clock
 from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.profile import Profile
 from proxy.memory.ranking import rank, weighed
@@ -119,7 +120,7 @@ class Recall:
 
     async def _search(self, owner: Owner, query: Query, pick: Pick) -> list[ScoredMemory]:
         found = await self._store.search(owner, query, limit=_CANDIDATES, pick=pick)
-        when = query.as_of or datetime.now(UTC)
+        when = query.as_of or clock.now()
         # A turn that is found by a memory of its own may have ended.
         return weighed((each for each in found if each.memory.holds_at(when)), when)
 
@@ -165,5 +166,5 @@ class Recall:
 
     async def _get(self, owner: Owner, ids: Collection[str]) -> dict[str, Memory]:
         """Those of *ids* that hold now."""
-        now = datetime.now(UTC)
+        now = clock.now()
         return {each.id: each for each in await self._store.get(owner, sorted(ids)) if each.holds_at(now)} if ids else {}
