@@ -154,6 +154,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    requests: int = option(2000, least=1)
     request_bytes: int = option(512 * 1024 * 1024, least=1024)
     header_bytes: int = option(64 * 1024, least=8190)
     remember_queue: int = option(1000, least=1)

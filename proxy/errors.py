@@ -16,6 +16,7 @@ MemoryProxyError
      ├─ NotFound                404: a path of our own that nothing answers
      ├─ RequestTooLarge         413: beyond ``limits.request_bytes``
      ├─ WrongMediaType          415: a change of ours that is not asked for in JSON
+     ├─ TooBusy                 503: beyond ``limits.requests``
      ├─ UpstreamUnreachable     502: no connection, so nothing was processed
      ├─ UpstreamBroken          502: the connection died before an answer began
      └─ UpstreamTimeout         504: no answer began in time
@@ -63,7 +64,7 @@ class ProxyError(MemoryProxyError):
     """An answer of our own, in the shape that OpenAI's clients parse.
 
     ``retry`` goes out as ``x-should-retry``: true only where the upstream can't have processed the request.
-    ``challenge`` goes out as ``WWW-Authenticate``.
+    ``challenge`` goes out as ``WWW-Authenticate``, ``retry_after_s`` as ``Retry-After``.
     """
 
     status = 500
@@ -71,6 +72,7 @@ class ProxyError(MemoryProxyError):
     code: str | None = None
     retry = False
     challenge: str | None = None
+    retry_after_s: int | None = None
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -120,6 +122,13 @@ class WrongMediaType(ProxyError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
+
+
+class TooBusy(ProxyError):
+    status = 503
+    code = "too_busy"
+    retry = True
+    retry_after_s = 1
 
 
 class UpstreamUnreachable(ProxyError):

@@ -14,7 +14,7 @@ from proxy.core.models import MEMORY_TYPES, TYPE_OF, Scope
 MAX_CONTENT_CHARS = 2000
 _TYPES = {each: each for each in MEMORY_TYPES} | TYPE_OF
 _FENCE = re.compile(r"(?:`{3,}|~{3,})\w*")
-_BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+")
+_BULLET = re.compile(r"\A\s*+(?:[-*+•]|\d{1,3}[.)])\s+")
 
 # For bodies that are no JSON: where the list begins, its next value, what must follow a whole string, and the next object
 # that is no other's field.

@@ -12,7 +12,7 @@ class Figures:
 
     *restated* and *turns_restated*: known already. *retired*: memories that an answer corrected or forgot. *conflicts*: new memories
     that say otherwise than an old one. *flagged*: of those stored, how many read as an order. *malformed*: blocks that had to be
-    patched together. *dropped_for_room*: memories and turns beyond the limits. *lost*: answers that couldn't be stored.
+    patched together. *too_many*: items beyond what one answer may tell. *dropped_for_room*: memories and turns beyond the limits. *lost*: answers that couldn't be stored.
     *dead*: answers that were put among the dead letters.
     """
 
@@ -24,6 +24,7 @@ class Figures:
     turns_restated: int = 0
     flagged: int = 0
     malformed: int = 0
+    too_many: int = 0
     dropped_for_room: int = 0
     lost: int = 0
     dead: int = 0

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from proxy.core.items import Extracted, Item, read_block
+from proxy.core.items import Item, read_block
 from proxy.core.poison import neutralise
 from proxy.memory.figures import Figures
 from proxy.memory.said import Keeping, Said
 from proxy.memory.store import digest
+
+MAX_ITEMS = 100
+"""Of one answer: each is embedded and compared, and a block has room for sixty thousand."""
 
 # Behind a blank it stands for half a character (``core/items``).
 _QUESTION = re.compile(r"\S[?？]\Z")
@@ -35,8 +38,10 @@ def listen(said: Said, options: Keeping, figures: Figures) -> Told:
     """What *said* has to say: nothing that it only repeats, no secret, nothing that could leave its line among recalled notes."""
     extracted = [read_block(block) for block in said.blocks]
     figures.malformed += sum(each.malformed for each in extracted)
+    told = [item for each in extracted for item in each.items]
+    figures.too_many += len(told[MAX_ITEMS:])
     items: dict[str, Item] = {}
-    for item in _own_items(said, extracted, figures):
+    for item in _own_items(said, told[:MAX_ITEMS], figures):
         redacted = options.redact(item.content)
         figures.redacted.update(redacted.kinds)
         content = neutralise(redacted.text)
@@ -45,8 +50,8 @@ def listen(said: Said, options: Keeping, figures: Figures) -> Told:
     return Told(items, frozenset(said.shown[each] for found in extracted for each in found.forget if each in said.shown))
 
 
-def _own_items(said: Said, extracted: list[Extracted], figures: Figures) -> Iterator[Item]:
-    for item in (item for each in extracted for item in each.items):
+def _own_items(said: Said, told: Sequence[Item], figures: Figures) -> Iterator[Item]:
+    for item in told:
         echo = _echo(said, item.content)
         if echo is None:
             yield item

@@ -75,4 +75,6 @@ def _render(status: int, exc: ProxyError) -> web.Response:
     headers = {"x-should-retry": "true" if exc.retry else "false"}
     if exc.challenge is not None:
         headers["WWW-Authenticate"] = exc.challenge
+    if exc.retry_after_s is not None:
+        headers["Retry-After"] = str(exc.retry_after_s)
     return web.Response(status=status, headers=headers, body=orjson.dumps(exc.body()), content_type="application/json")

@@ -39,7 +39,7 @@ def test_it_listens_and_ends_when_told(configured, api):
         with urllib.request.urlopen(f"{address}/health/live", timeout=30) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGTERM)
-    assert process.returncode == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_without_its_model_it_goes_on_and_says_so(configured, monkeypatch):

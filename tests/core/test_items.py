@@ -80,9 +80,9 @@ class TestWhole:
 
 class TestPlain:
     def test_each_line_is_an_item_without_its_bullet(self):
-        body = "\n- Likes tea\n* Is 40\n  + a\n• b\n1. c\n12) d\n\n-5 degrees\n1.5 litres\n"
+        body = "\n- Likes tea\n* Is 40\n  + a\n• b\n1. c\n12) d\n\n-5 degrees\n1.5 litres\nRome - Italy\n"
         contents = [item.content for item in read(body, plain=True).items]
-        assert contents == ["Likes tea", "Is 40", "a", "b", "c", "d", "-5 degrees", "1.5 litres"]
+        assert contents == ["Likes tea", "Is 40", "a", "b", "c", "d", "-5 degrees", "1.5 litres", "Rome - Italy"]
 
     def test_it_is_never_malformed(self):
         assert read('{"memories"', plain=True, cut=True) == Extracted((Item('{"memories"'),))

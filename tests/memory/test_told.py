@@ -9,7 +9,7 @@ from proxy.core.echo import Foreign
 from proxy.core.items import Item
 from proxy.memory.figures import Figures
 from proxy.memory.said import Keeping, Said
-from proxy.memory.told import Told, listen
+from proxy.memory.told import MAX_ITEMS, Told, listen
 from tests.memory.telling import DEFAULTS, answer
 
 KEY = "sk-" + "proj-" + "a1B2" * 12
@@ -26,6 +26,12 @@ def told(said: Said) -> list[str]:
 
 def test_items_that_say_the_same_are_one_however_they_are_written(ann):
     assert told(answer(ann, "Likes tea", " likes  TEA.", "Likes green tea")) == ["Likes tea", "Likes green tea"]
+
+
+def test_of_a_flood_of_items_the_first_are_taken_and_the_others_counted(ann):
+    found, figures = heard(answer(ann, *(f"Has seen film {n}" for n in range(1000))))
+    assert [item.content for item in found.items.values()] == [f"Has seen film {n}" for n in range(MAX_ITEMS)]
+    assert figures.as_dict() == {"too_many": 1000 - MAX_ITEMS}
 
 
 def test_items_that_say_nothing_are_none(ann):

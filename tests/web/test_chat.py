@@ -497,7 +497,7 @@ class TestTrouble:
         async with session.get(f"{proxy.address}/health/ready") as ready:
             body = await ready.json()
             assert (ready.status, body["checks"]["store"]) == (503, {"state": "ok"})
-            assert "no embeddings today" in body["checks"]["embedder"]["why"]
+            assert body["checks"]["embedder"]["why"] == "the embeddings API refused a text (status 400)"
 
     async def test_without_its_embedder_memories_are_found_by_their_words(self, proxy, model, ask):
         model.text = NOTED

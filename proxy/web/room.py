@@ -1,0 +1,35 @@
+"""How many requests may be under way at a time: a limit that is never met in good times, so that bad ones don't end in no memory.
+
+Our own paths have no limit: whoever asks how the proxy is must be told when it is worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from proxy.errors import TooBusy
+
+
+class Room:
+    """For *most* requests."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+
+    @contextmanager
+    def for_one(self) -> Iterator[None]:
+        """Raises ``TooBusy`` if there is none left."""
+        if self._taken >= self._most:
+            raise TooBusy("More requests are under way than limits.requests allows; try again.")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
+ROOM = web.AppKey("room", Room)
