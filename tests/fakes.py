@@ -23,6 +23,7 @@ from proxy.memory.embedder import Vector
 from proxy.memory.missing import MissingStore
 from proxy.memory.payload import chosen
 from proxy.memory.store import Choice, Hit, Hits, MemoryStore, Pick, Query
+from proxy.web.room import ROOM, Room
 from proxy.web.services import MEMORY, MemoryServices
 
 DIMENSIONS = 256
@@ -265,6 +266,7 @@ class RunningProxy:
     address: str
     model: ModelAPI
     memory: MemoryServices
+    room: Room
 
     @property
     def url(self) -> str:
@@ -272,9 +274,17 @@ class RunningProxy:
 
     async def settled(self) -> None:
         """Return when every block so far is stored, also of the answers that are read on behind a client."""
+        await self._handlers()
         while tasks := self.memory.drain._tasks:
             await asyncio.wait(tasks)
         await self.memory.remember.settled()
+
+    async def _handlers(self) -> None:
+        """A client has its answer a moment before the handler hands over what is to be remembered; some never end."""
+        for _ in range(50):
+            if not self.room._taken:
+                break
+            await asyncio.sleep(0.001)
 
     async def memories(self, user: str) -> list[str]:
         """What is remembered of *user* when all is settled, in the order of the alphabet."""
@@ -305,4 +315,4 @@ def proxy_config(model: ModelAPI, folder: Path, **options: object) -> Config:
 async def memory_proxy(model: ModelAPI, folder: Path, **options: object) -> AsyncIterator[RunningProxy]:
     """As ``memory-proxy serve`` runs it, on a port of its own."""
     async with listening(proxy_config(model, folder, **options)) as proxy:
-        yield RunningProxy(proxy.address, model, proxy.application[MEMORY])
+        yield RunningProxy(proxy.address, model, proxy.application[MEMORY], proxy.application[ROOM])
