@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,16 @@ def start_process(stack, model) -> Callable[[Path], Awaitable[ProxyProcess]]:
         return proxy
 
     return start_process
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def remembered(folder: Path) -> list[str]:
@@ -97,6 +109,37 @@ async def test_on_a_disk_that_is_full_at_the_start_chats_go_on_and_it_opens_when
     proxy.signal(signal.SIGTERM)
     assert await asyncio.to_thread(proxy.ended) == 0
     assert await remembered(disk) == ["Likes tea"]
+
+
+async def test_where_files_may_not_grow_chats_go_on_until_they_may(start, client):
+    """Needs no right to mount: what is written beyond the limit fails as on a full disk."""
+    with files_of_at_most(8192):
+        proxy = await start()
+        assert await client.chat(proxy, "tea") == STORE
+        assert await client.chat(proxy, "figs", stream=False) == STORE
+        assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+        await proxy.settled()
+        recovered = back(proxy)
+    await recovered()
+    assert await client.chat(proxy, "limes") == "ok"
+    assert "limes" in await stored(proxy)
+
+
+async def test_what_the_journal_has_no_room_for_is_stored_from_memory(start, client, log):
+    """The store's files have been made large enough for a while."""
+    proxy = await start()
+    assert await client.chat(proxy, "tea") == "ok"
+    assert await stored(proxy) == ["tea"]
+    with files_of_at_most(8192):
+        assert await client.chat(proxy, "figs") == "ok"
+        assert await client.chat(proxy, "limes", stream=False) == "ok"
+        assert await proxy.memories("ann") == ["Likes figs", "Likes limes", "Likes tea"]
+    assert await client.chat(proxy, "kiwis") == "ok"
+    assert await stored(proxy) == ["figs", "kiwis", "limes", "tea"]
+    assert [line["event"] for line in log if "journal" in line["event"]] == [
+        "the journal takes nothing more: what waits in memory is lost in a crash",
+        "the journal is in order again",
+    ]
 
 
 async def test_in_a_folder_that_can_not_be_written_to_chats_go_on_until_it_can(stack, model, client, tmp_path, log):
