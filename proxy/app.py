@@ -87,7 +87,7 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
         )
         for guard in engine.guards:
             guard.on_recovered(remember.resume)
-        replay = Replay()
+        replay = Replay(config.limits.replay_bytes)
         yield MemoryServices(
             engine.store,
             engine.embedder,

@@ -158,6 +158,7 @@ class Limits:
     request_bytes: int = option(512 * 1024 * 1024, least=1024)
     header_bytes: int = option(64 * 1024, least=8190)
     remember_queue: int = option(1000, least=1)
+    replay_bytes: int = option(32 * 1024 * 1024, least=0)
     drained_answers: int = option(100, least=0)
     recalls: int = option(64, least=1)
     memories_per_user: int = option(10_000, least=1)

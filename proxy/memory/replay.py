@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from proxy.core.models import Owner
 
 
+# Measured with tracemalloc: keys, hash table and objects of an entry without text; a short id and a memory's.
+_EMPTY_BYTES = 400
+_ID_BYTES = 170
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """The *context* put before one user message, and the *ids* of the memories in it by the short ids that the model saw.
@@ -24,21 +29,27 @@ class Given:
     ids: Mapping[str, str] = field(default_factory=dict)
     withdrawn: frozenset[str] = frozenset()
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes, with its place in the cache."""
+        return _EMPTY_BYTES + len(self.context) + _ID_BYTES * (len(self.ids) + len(self.withdrawn))
+
 
 class Replay:
-    """By owner and by the fingerprint of the conversation up to a message; the least recently used go first."""
+    """By owner and by the fingerprint of the conversation up to a message; beyond *max_bytes* the least recently used go first."""
 
-    def __init__(self, max_entries: int = 10_000) -> None:
+    def __init__(self, max_bytes: int = 32 * 1024 * 1024) -> None:
         self._given: OrderedDict[tuple[str, str], Given] = OrderedDict()
-        self._max_entries = max_entries
+        self._left = max_bytes
         self.erasures = 0
         """Whoever took time to find what to ``put`` looks whether somebody was forgotten meanwhile: then it may be theirs."""
 
     def put(self, owner: Owner, fingerprint: str, given: Given) -> None:
+        self._drop((owner.key, fingerprint))
         self._given[owner.key, fingerprint] = given
-        self._given.move_to_end((owner.key, fingerprint))
-        if len(self._given) > self._max_entries:
-            self._given.popitem(last=False)
+        self._left -= given.size
+        while self._left < 0:
+            self._drop(next(iter(self._given)))
 
     def get(self, owner: Owner, fingerprint: str) -> Given | None:
         given = self._given.get((owner.key, fingerprint))
@@ -50,4 +61,9 @@ class Replay:
         """Nothing that *owner* was given is given again."""
         self.erasures += 1
         for key in [each for each in self._given if each[0] == owner.key]:
-            del self._given[key]
+            self._drop(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        given = self._given.pop(key, None)
+        if given is not None:
+            self._left += given.size

@@ -38,9 +38,24 @@ def test_what_one_owner_was_given_can_be_forgotten():
 
 
 def test_the_least_recently_used_goes_first():
-    replay = Replay(max_entries=2)
+    replay = Replay(max_bytes=2 * TEA.size)
     replay.put(ANN, "1", TEA)
     replay.put(ANN, "2", TEA)
     replay.get(ANN, "1")
     replay.put(ANN, "3", TEA)
     assert [replay.get(ANN, each) is not None for each in ("1", "2", "3")] == [True, False, True]
+
+
+def test_one_that_is_too_large_leaves_nothing():
+    replay = Replay(max_bytes=TEA.size)
+    replay.put(ANN, "1", TEA)
+    replay.put(ANN, "2", Given("tea" * 1000))
+    replay.put(ANN, "3", TEA)
+    assert [replay.get(ANN, each) is not None for each in ("1", "2", "3")] == [False, False, True]
+
+
+def test_what_is_put_again_takes_no_more_room():
+    replay = Replay(max_bytes=2 * TEA.size)
+    for fingerprint in ("1", "2", "2", "2"):
+        replay.put(ANN, fingerprint, TEA)
+    assert [replay.get(ANN, each) for each in ("1", "2")] == [TEA, TEA]

@@ -180,7 +180,7 @@ async def test_trouble_now_keeps_what_was_given_before(turns, remember, ann, emb
 
 
 async def test_an_id_is_not_used_twice_though_some_were_forgotten(edge, embedder, remember, ann):
-    replay = Replay(max_entries=1)
+    replay = Replay(max_bytes=1500)
     turns = preparing(edge, embedder, replay)
     await remember("Likes tea")
     [jazz] = await remember("Likes jazz")
