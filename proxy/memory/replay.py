@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from proxy.core.models import Owner
 
-
 # Measured with tracemalloc: keys, hash table and objects of an entry without text; a short id and a memory's.
 _EMPTY_BYTES = 400
 _ID_BYTES = 170
