@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from array import array
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -183,19 +184,20 @@ class _Job:
 
 
 class _Cache:
-    """The vectors used last, at most *entries*."""
+    """The vectors used last, at most *entries*; as arrays, which take a quarter of what lists of floats do."""
 
     def __init__(self, entries: int) -> None:
         self._entries = entries
-        self._vectors: OrderedDict[Key, Vector] = OrderedDict()
+        self._vectors: OrderedDict[Key, array[float]] = OrderedDict()
 
     def get(self, key: Key) -> Vector | None:
         vector = self._vectors.get(key)
-        if vector is not None:
-            self._vectors.move_to_end(key)
-        return vector
+        if vector is None:
+            return None
+        self._vectors.move_to_end(key)
+        return vector.tolist()
 
     def put(self, key: Key, vector: Vector) -> None:
-        self._vectors[key] = vector
+        self._vectors[key] = array("d", vector)
         if len(self._vectors) > self._entries:
             self._vectors.popitem(last=False)
