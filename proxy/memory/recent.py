@@ -48,7 +48,16 @@ class RecentSearches:
             recent.move_to_end(key)
         _shorten(recent, _SEARCHES)
         _shorten(self._recent, _OWNERS)
+        self._forget_expired()
         return cast("T", found)
+
+    def _forget_expired(self) -> None:
+        """Of owners who ask no more, nobody else would: and what a search found takes a quarter of a megabyte, vectors included."""
+        while self._recent:
+            owner = next(iter(self._recent))
+            if max((until for until, _ in self._recent[owner].values()), default=0.0) > monotonic():
+                break
+            del self._recent[owner]
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         with self._forgetting(owner):

@@ -195,6 +195,17 @@ async def test_everything_else_is_asked_of_the_store(tmp_path):
             await call
 
 
+async def test_of_those_who_ask_no_more_nothing_is_kept(store, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(recent, "monotonic", lambda: now[0])
+    searches = RecentSearches(store, seconds=2)
+    for n in range(5):
+        await ask(searches, Owner(f"gone {n}"))
+    now[0] = 3.0
+    await ask(searches)
+    assert list(searches._recent) == [ANN.key]
+
+
 async def test_what_the_profile_is_made_from_is_listed_once_until_something_is_written(store):
     searches = RecentSearches(store, seconds=60)
     profile, others = Which(PROFILE_TYPES, shared=True), Which(PROFILE_TYPES)
