@@ -20,11 +20,11 @@ from proxy.app import listening
 from proxy.config import Config, load
 from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.memory.embedder import Vector
-from proxy.memory.missing import MissingStore
 from proxy.memory.payload import chosen
 from proxy.memory.store import Choice, Hit, Hits, MemoryStore, Pick, Query
 from proxy.web.room import ROOM, Room
 from proxy.web.services import MEMORY, MemoryServices
+from tests.missing import MissingStore
 
 DIMENSIONS = 256
 

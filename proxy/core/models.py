@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-CATEGORIES = ("preference", "fact", "context")
 CATEGORY_OF = {
     "semantic": "fact",
     "preference": "preference",

@@ -12,12 +12,12 @@ from proxy.errors import EmbedError, JournalError, StoreError
 from proxy.memory.edge import EdgeStore
 from proxy.memory.erase import Erasure
 from proxy.memory.journal import Counts, Journal
-from proxy.memory.missing import MissingStore
 from proxy.memory.remember import Remember
 from proxy.memory.replay import Given, Replay
 from proxy.memory.sqlite_journal import open_journal
 from tests.fakes import WordEmbedder
 from tests.memory.telling import ALL_TURNS, DEFAULTS, EVER, answer, contents
+from tests.missing import MissingStore
 
 HANG_S = 30
 TEA = Given("tea", {"m1": "1"})

@@ -16,10 +16,10 @@ from proxy.errors import ConfigError, EmbedError, MemoryProxyError, ModelError, 
 from proxy.memory.edge import Bm25Encoder, EdgeStore, open_edge
 from proxy.memory.embedder import Embedder
 from proxy.memory.guarded import Guard, GuardedEmbedder, GuardedStore, Health, guard_embedder, guard_store
-from proxy.memory.missing import MissingStore
 from proxy.memory.recall import Asked, Recall, Recalled
 from proxy.memory.store import MemoryStore, Which
 from tests.fakes import DIMENSIONS, WordEmbedder
+from tests.missing import MissingStore
 
 RETRY_S = 0.01
 PATIENT_S = 60.0

@@ -6,9 +6,9 @@ import pytest
 
 from proxy.core.models import Owner
 from proxy.errors import StoreError
-from proxy.memory.missing import MissingStore
 from proxy.memory.store import MemoryStore, Query
 from tests.fakes import look
+from tests.missing import MissingStore
 
 ANN = Owner("ann")
 

@@ -16,11 +16,11 @@ from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import EmbedError, StoreError
 from proxy.memory.embedder import Embedder
 from proxy.memory.embedding import open_embedder
-from proxy.memory.missing import MissingStore
 from proxy.memory.recall import Asked, Recall, Recalled
 from proxy.memory.store import Entry, MemoryStore
 from proxy.memory.stores import open_store
 from tests.fakes import FixedStore, word_vector
+from tests.missing import MissingStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HANG_MS = 60_000

@@ -8,10 +8,10 @@ import pytest
 from proxy.core.models import PROFILE_TYPES, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
 from proxy.memory import recent
-from proxy.memory.missing import MissingStore
 from proxy.memory.recent import RecentSearches
 from proxy.memory.store import Entry, Hits, Query, Which
 from tests.fakes import word_vector
+from tests.missing import MissingStore
 
 ANN, BEN = Owner("ann"), Owner("ben")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

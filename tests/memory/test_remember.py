@@ -7,9 +7,9 @@ import pytest
 from proxy.config import Config
 from proxy.core.blocks import Block
 from proxy.errors import EmbedError, StoreError
-from proxy.memory.missing import MissingStore
 from proxy.memory.remember import Keeping, Said, Spoken
 from tests.memory.telling import TURNS, answer, contents, lines, remembering, tell
+from tests.missing import MissingStore
 
 
 async def test_what_is_said_is_stored_and_counted(edge, embedder, ann, log):

@@ -15,11 +15,11 @@ from proxy.core.blocks import Block
 from proxy.errors import EmbedError, JournalError, StoreError
 from proxy.memory.edge import EdgeStore
 from proxy.memory.journal import Counts, Journal, Written
-from proxy.memory.missing import MissingStore
 from proxy.memory.remember import Remember, Said, Spoken
 from proxy.memory.sqlite_journal import open_journal
 from tests.fakes import WordEmbedder
 from tests.memory.telling import DEFAULTS, TURNS, answer, contents, lines
+from tests.missing import MissingStore
 
 KEY = "sk-" + "proj-" + "a1B2" * 12
 HANG_S = 30

@@ -14,12 +14,12 @@ from proxy.core.models import TURN, Memory, Owner
 from proxy.core.places import conversation, turn_id
 from proxy.core.request import ChatRequest
 from proxy.errors import EmbedError
-from proxy.memory.missing import MissingStore
 from proxy.memory.recall import Recall
 from proxy.memory.replay import Replay
 from proxy.memory.store import Entry
 from proxy.memory.turn import Turn, Turns
 from tests.fakes import word_vector
+from tests.missing import MissingStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f"}}]}

@@ -3,7 +3,6 @@
 So nobody else has to ask whether memory is there.
 """
 
-# ruff: noqa: ARG002 (the protocols name the arguments)
 from __future__ import annotations
 
 from collections.abc import Sequence
