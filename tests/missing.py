@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
-from proxy.memory.store import Entry, Pick, Query, Which
+from proxy.memory.store import Entry, Pick, Query, Records, Which
 
 
 class MissingStore:
@@ -46,6 +46,12 @@ class MissingStore:
         raise StoreError(self._why)
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
+        raise StoreError(self._why)
+
+    async def owner_of(self, id_: str) -> Owner | None:
+        raise StoreError(self._why)
+
+    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
         raise StoreError(self._why)
 
     async def touch(self) -> None:

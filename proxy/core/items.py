@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.core.blocks import Block
-from proxy.core.models import MEMORY_TYPES, TYPE_OF, Scope
+from proxy.core.models import TOLD_TYPES, TYPE_OF, Scope
 
 MAX_CONTENT_CHARS = 2000
-_TYPES = {each: each for each in MEMORY_TYPES} | TYPE_OF
+_TYPES = {each: each for each in TOLD_TYPES} | TYPE_OF
 _FENCE = re.compile(r"(?:`{3,}|~{3,})\w*")
 _BULLET = re.compile(r"\A\s*+(?:[-*+•]|\d{1,3}[.)])\s+")
 
@@ -29,7 +29,7 @@ _JSON = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something worth remembering, of one of ``MEMORY_TYPES``; *replaces* is the short id of the memory that it corrects.
+    """Something worth remembering, of one of ``TOLD_TYPES``; *replaces* is the short id of the memory that it corrects.
 
     *importance*: 0 to 1, if the model said. *scope*: never ``global``, what one user said is not for all.
     """

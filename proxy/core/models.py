@@ -14,11 +14,16 @@ CATEGORY_OF = {
     "episodic": "context",
     "procedural": "fact",
     "emotional": "preference",
+    "keyed": "fact",
 }
 """The types of the store and the categories that stand for them on the wire."""
 TYPE_OF = {"fact": "semantic", "preference": "preference", "context": "contextual"}
 Scope = Literal["user", "session", "global"]
 MEMORY_TYPES = tuple(CATEGORY_OF)
+KEYED = "keyed"
+"""The type of a fact that has a name of its own (``Memory.key``), under which people and programs set it."""
+TOLD_TYPES = tuple(each for each in MEMORY_TYPES if each != KEYED)
+"""What a model may call what it tells."""
 PROFILE_TYPES = ("preference", "procedural")
 """What holds in every conversation, whatever it is about: standing instructions and preferences."""
 TURN = "turn"
@@ -52,6 +57,7 @@ class Memory:
     ``scope``: whether it is for all of the user's conversations, for its ``session`` only, or for all users of the tenant.
     ``access_count``, ``last_accessed_at`` and ``last_trace``: how often, when last and in which request the user said it again.
     ``flagged``: it reads as an order to the model. ``source``, ``trace``, ``model``: where it came from.
+    ``key``: the name of a fact of the type ``KEYED``.
     A ``TURN`` carries the ``speaker``'s name, if the message had one, and the ``reply``; a memory the ids of the ``turns`` that said it.
     """
 
@@ -78,6 +84,7 @@ class Memory:
     turns: tuple[str, ...] = ()
     speaker: str | None = None
     reply: str | None = None
+    key: str | None = None
 
     @property
     def category(self) -> str:

@@ -53,15 +53,18 @@ from proxy.memory.payload import (
     check_entries,
     chosen,
     in_order,
+    next_id,
     owner_keys,
     point_ids,
     to_hits,
+    to_kept,
     to_memory,
+    to_owner,
     to_payload,
     to_text,
 )
 from proxy.memory.shard_folder import ShardFolder
-from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, SparseVector, Which, digest
+from proxy.memory.store import Entry, Hit, Hits, Kept, Pick, Query, Records, SparseEncoder, SparseVector, Which, digest
 
 SLICE = 250
 PAGE = 1000
@@ -209,6 +212,19 @@ class EdgeStore:
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         return await self._call(self._shard.count, owner, which)
+
+    async def owner_of(self, id_: str) -> Owner | None:
+        return await self._call(self._shard.owner_of, id_)
+
+    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+        found: Records = []
+        while len(found) < limit:
+            some = await self._call(self._shard.scan, after, min(SLICE, limit - len(found)), tenant, vectors)
+            if not some:
+                break
+            found += some
+            after = some[-1].memory.id
+        return found
 
     async def touch(self) -> None:
         await self._call(self._shard.touch)
@@ -456,6 +472,20 @@ class _Shard:
     def count(self, owner: Owner | None, which: Which) -> int:
         return self._count(None if owner is None else which_filter(owner, which))
 
+    def owner_of(self, id_: str) -> Owner | None:
+        records = self._shard.retrieve([*point_ids([id_])], with_payload=True, with_vector=False)
+        return to_owner(records[0].id, records[0].payload) if records else None
+
+    def scan(self, after: str | None, limit: int, tenant: str | None, vectors: bool) -> list[Kept]:
+        request = qdrant_edge.ScrollRequest(
+            offset=next_id(after),
+            filter=None if tenant is None else qdrant_edge.Filter(must=[_is("tenant", tenant)]),
+            limit=limit,
+            with_payload=True,
+            with_vector=[DENSE] if vectors else None,
+        )
+        return [to_kept(each.id, each.payload, each.vector) for each in self._shard.scroll(request)[0]]
+
     def touch(self) -> None:
         self._check_room()
         self._shard.info()
@@ -525,7 +555,7 @@ def owner_filter(owner: Owner, *, shared: bool = False) -> qdrant_edge.Filter:
 
 def search_filters(owner: Owner, query: Query) -> list[qdrant_edge.Filter]:
     """Of memories, the shared ones too, and of turns if they are looked for."""
-    memories = _seen_by(owner_filter(owner, shared=True), query, MEMORY_TYPES)
+    memories = _seen_by(owner_filter(owner, shared=True), query, query.types)
     return [memories, _seen_by(owner_filter(owner), query, (TURN,))] if query.turns else [memories]
 
 
@@ -533,13 +563,23 @@ def _seen_by(owned: qdrant_edge.Filter, query: Query, types: Sequence[str]) -> q
     """What held at the time that is meant, and is not for another session only."""
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
     hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
-    return qdrant_edge.Filter(must=[owned, _of_types(types), *begun], must_not=hidden)
+    return qdrant_edge.Filter(must=[owned, _of_types(types), *_made(query), *begun], must_not=hidden)
 
 
 def which_filter(owner: Owner, which: Which) -> qdrant_edge.Filter:
-    session = [] if which.session is None else [_is("session", which.session)]
-    past = [] if which.past else [_until("valid_until", clock.now())]
-    return qdrant_edge.Filter(must=[owner_filter(owner, shared=which.shared), _of_types(which.types), *session], must_not=past)
+    owned = owner_filter(owner, shared=which.shared)
+    begun = [] if which.as_of is None else [_until("valid_from", which.as_of)]
+    named = [_is(field, value) for field, value in (("session", which.session), ("key", which.key)) if value is not None]
+    past = [] if which.past else [_until("valid_until", which.as_of or clock.now())]
+    return qdrant_edge.Filter(must=[owned, _of_types(which.types), *_made(which), *named, *begun], must_not=past)
+
+
+def _made(which: Which | Query) -> list[qdrant_edge.ConditionType]:
+    """When, and how important."""
+    begun = [] if which.since is None else [_since("created_at", which.since)]
+    ended = [] if which.until is None else [_until("created_at", which.until)]
+    weighty = [] if which.min_importance is None else [_at_least("importance", which.min_importance)]
+    return [*begun, *ended, *weighty]
 
 
 def _of_types(types: Sequence[str]) -> qdrant_edge.Filter:
@@ -563,6 +603,14 @@ def _any_of(field: str, values: Sequence[str]) -> qdrant_edge.ConditionType:
 
 def _until(field: str, time: datetime) -> qdrant_edge.ConditionType:
     return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeDateTime(lte=to_text(time)))
+
+
+def _since(field: str, time: datetime) -> qdrant_edge.ConditionType:
+    return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeDateTime(gte=to_text(time)))
+
+
+def _at_least(field: str, least: float) -> qdrant_edge.ConditionType:
+    return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeFloat(gte=least))
 
 
 def _with_ids(owner: Owner, ids: Sequence[str], *, shared: bool = False) -> qdrant_edge.Filter:
@@ -602,7 +650,7 @@ def _create_indexes(shard: qdrant_edge.EdgeShard) -> None:
 def _indexes() -> dict[str, qdrant_edge.PayloadSchemaParams | qdrant_edge.PayloadSchemaType]:
     return {
         "owner": qdrant_edge.KeywordIndexParams(is_tenant=True),
-        **dict.fromkeys(("type", "scope", "session", "digest"), qdrant_edge.PayloadSchemaType.Keyword),
+        **dict.fromkeys(("tenant", "type", "scope", "session", "digest", "key"), qdrant_edge.PayloadSchemaType.Keyword),
         **dict.fromkeys(("created_at", "valid_from", "valid_until"), qdrant_edge.PayloadSchemaType.Datetime),
     }
 

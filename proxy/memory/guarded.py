@@ -26,7 +26,7 @@ from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import ConfigError, EmbedError, MemoryProxyError, StoreError, StoreLocked, StoreMismatch
 from proxy.memory.breaker import Breaker, Outage
 from proxy.memory.embedder import Embedder, Vector
-from proxy.memory.store import Entry, MemoryStore, Pick, Query, Which
+from proxy.memory.store import Entry, MemoryStore, Pick, Query, Records, Which
 
 logger = structlog.get_logger()
 
@@ -282,6 +282,14 @@ class GuardedStore:
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         with self._call() as store:
             return await store.count(owner, which)
+
+    async def owner_of(self, id_: str) -> Owner | None:
+        with self._call() as store:
+            return await store.owner_of(id_)
+
+    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+        with self._call() as store:
+            return await store.scan(after, limit=limit, tenant=tenant, vectors=vectors)
 
     async def touch(self) -> None:
         with self._call() as store:

@@ -16,7 +16,7 @@ from uuid import UUID
 from proxy.core.models import TYPE_OF, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
 from proxy.memory.embedder import Vector
-from proxy.memory.store import Choice, Entry, Hit, Hits, digest
+from proxy.memory.store import Choice, Entry, Hit, Hits, Kept, digest
 
 DENSE = "dense"
 SPARSE = "sparse"
@@ -51,6 +51,7 @@ def to_payload(owner: Owner, memory: Memory) -> dict[str, Any]:
         "turns": list(memory.turns) or None,
         "speaker": memory.speaker,
         "reply": memory.reply,
+        "key": memory.key,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -68,6 +69,26 @@ def to_memory(owners: Sequence[str], point_id: object, payload: Mapping[str, Any
         return _read(str(point_id), payload)
     except (KeyError, TypeError, ValueError) as exc:
         raise StoreError(f"point {point_id} is not a memory: {exc!r}") from exc
+
+
+def to_owner(point_id: object, payload: Mapping[str, Any] | None) -> Owner:
+    """Whose the point is."""
+    try:
+        fields = payload or {}
+        return Owner(fields["user"], fields["tenant"])
+    except KeyError as exc:
+        raise StoreError(f"point {point_id} is not a memory: {exc!r}") from exc
+
+
+def to_kept(point_id: object, payload: Mapping[str, Any] | None, vectors: Any) -> Kept:
+    """The memory in a point, whoever's it is; with its dense vector if that is among *vectors*."""
+    owner = to_owner(point_id, payload)
+    return Kept(owner, to_memory([owner.key], point_id, payload), (vectors or {}).get(DENSE, ()))
+
+
+def next_id(after: str | None) -> str | None:
+    """The lowest id that comes behind *after* in the order of ids."""
+    return None if after is None else str(UUID(int=UUID(after).int + 1))
 
 
 def _read(memory_id: str, payload: Mapping[str, Any]) -> Memory:
@@ -95,6 +116,7 @@ def _read(memory_id: str, payload: Mapping[str, Any]) -> Memory:
         turns=tuple(payload.get("turns", ())),
         speaker=payload.get("speaker"),
         reply=payload.get("reply"),
+        key=payload.get("key"),
     )
 
 

@@ -33,13 +33,16 @@ from proxy.memory.payload import (
     check_entries,
     chosen,
     in_order,
+    next_id,
     owner_keys,
     point_ids,
     to_hits,
+    to_kept,
     to_memory,
+    to_owner,
     to_payload,
 )
-from proxy.memory.store import Entry, Hit, Hits, Pick, Query, SparseEncoder, Which, digest
+from proxy.memory.store import Entry, Hit, Hits, Pick, Query, Records, SparseEncoder, Which, digest
 
 # Inside the class below, ``list`` is a method.
 Memories = list[Memory]
@@ -56,7 +59,9 @@ QUANTIZATION: dict[str, models.QuantizationConfig] = {
 }
 INDEXES: dict[str, models.KeywordIndexParams | models.DatetimeIndexParams] = {
     "owner": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-    **dict.fromkeys(("type", "scope", "session", "digest"), models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD)),
+    **dict.fromkeys(
+        ("tenant", "type", "scope", "session", "digest", "key"), models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD)
+    ),
     **dict.fromkeys(
         ("created_at", "valid_from", "valid_until"), models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME)
     ),
@@ -174,6 +179,25 @@ class QdrantStore:
         with self._renamed():
             await self._ensure_once()
             return await self._count(None if owner is None else which_filter(owner, which))
+
+    async def owner_of(self, id_: str) -> Owner | None:
+        with self._renamed():
+            await self._ensure_once()
+            records = await self._client.retrieve(self._collection, point_ids([id_]), with_payload=["tenant", "user"])
+            return to_owner(records[0].id, records[0].payload) if records else None
+
+    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+        with self._renamed():
+            await self._ensure_once()
+            records, _ = await self._client.scroll(
+                self._collection,
+                scroll_filter=None if tenant is None else models.Filter(must=[_is("tenant", tenant)]),
+                offset=next_id(after),
+                limit=limit,
+                with_payload=True,
+                with_vectors=[DENSE] if vectors else False,
+            )
+            return [to_kept(each.id, each.payload, each.vector) for each in records]
 
     async def touch(self) -> None:
         with self._renamed():
@@ -293,7 +317,7 @@ def search_filters(owner: Owner, query: Query) -> list[models.Filter]:
     Two for memories: owners' graphs are not connected, so a search of two owners would stay in the first that it enters.
     """
     own, shared = owner_filter(owner), owner_filter(owner.everyone)
-    memories = [_seen_by(own, query, MEMORY_TYPES), _seen_by(shared, query, MEMORY_TYPES)]
+    memories = [_seen_by(own, query, query.types), _seen_by(shared, query, query.types)]
     return [*memories, _seen_by(own, query, (TURN,))] if query.turns else memories
 
 
@@ -301,13 +325,23 @@ def _seen_by(owned: models.Filter, query: Query, types: Sequence[str]) -> models
     """What held at the time that is meant, and is not for another session only."""
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
     hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
-    return models.Filter(must=[owned, _of_types(types), *begun], must_not=hidden)
+    return models.Filter(must=[owned, _of_types(types), *_made(query), *begun], must_not=hidden)
 
 
 def which_filter(owner: Owner, which: Which) -> models.Filter:
-    session = [] if which.session is None else [_is("session", which.session)]
-    past = [] if which.past else [_until("valid_until", clock.now())]
-    return models.Filter(must=[owner_filter(owner, shared=which.shared), _of_types(which.types), *session], must_not=past)
+    owned = owner_filter(owner, shared=which.shared)
+    begun = [] if which.as_of is None else [_until("valid_from", which.as_of)]
+    named = [_is(field, value) for field, value in (("session", which.session), ("key", which.key)) if value is not None]
+    past = [] if which.past else [_until("valid_until", which.as_of or clock.now())]
+    return models.Filter(must=[owned, _of_types(which.types), *_made(which), *named, *begun], must_not=past)
+
+
+def _made(which: Which | Query) -> list[models.Condition]:
+    """When, and how important."""
+    begun = [] if which.since is None else [_since("created_at", which.since)]
+    ended = [] if which.until is None else [_until("created_at", which.until)]
+    weighty = [] if which.min_importance is None else [_at_least("importance", which.min_importance)]
+    return [*begun, *ended, *weighty]
 
 
 def _of_types(types: Sequence[str]) -> models.Filter:
@@ -331,6 +365,14 @@ def _any_of(field: str, values: Sequence[str]) -> models.Condition:
 
 def _until(field: str, time: datetime) -> models.Condition:
     return models.FieldCondition(key=field, range=models.DatetimeRange(lte=time))
+
+
+def _since(field: str, time: datetime) -> models.Condition:
+    return models.FieldCondition(key=field, range=models.DatetimeRange(gte=time))
+
+
+def _at_least(field: str, least: float) -> models.Condition:
+    return models.FieldCondition(key=field, range=models.Range(gte=least))
 
 
 def _with_ids(owner: Owner, ids: Sequence[str], *, shared: bool = False) -> models.Filter:

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from proxy.core.models import Memory, Owner, ScoredMemory
-from proxy.memory.store import Entry, MemoryStore, Pick, Query, Which
+from proxy.memory.store import Entry, MemoryStore, Pick, Query, Records, Which
 
 _OWNERS = 1000
 _SEARCHES = 16
@@ -91,6 +91,12 @@ class RecentSearches:
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         return await self._store.count(owner, which)
+
+    async def owner_of(self, id_: str) -> Owner | None:
+        return await self._store.owner_of(id_)
+
+    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+        return await self._store.scan(after, limit=limit, tenant=tenant, vectors=vectors)
 
     async def touch(self) -> None:
         await self._store.touch()

@@ -1,6 +1,7 @@
 """What a store of memories can do. ``edge.py`` and ``qdrant.py`` do it.
 
-Every call takes the owner first: a search that forgot it does not type-check.
+Every call that finds, reads or changes memories takes the owner first: a search that forgot it does not type-check.
+Two calls are for the operator alone, and have none: ``owner_of`` and ``scan``.
 Each store builds its owner filter in one function and checks the owner again on every point that comes back.
 All calls raise ``StoreError`` when the store fails.
 """
@@ -37,7 +38,7 @@ class Query:
     """What to look for: the words, and their dense vector unless the embedder is out of order.
 
     *session*: memories that are for one conversation only are found in this one. *as_of*: as it was then; ``None``: as it is now.
-    *turns*: whether turns are looked for beside memories.
+    *turns*: whether turns are looked for beside memories. *types*, *since*, *until*, *min_importance*: as in ``Which``, of both.
     """
 
     text: str
@@ -45,6 +46,10 @@ class Query:
     session: str | None = None
     as_of: datetime | None = None
     turns: bool = False
+    types: tuple[str, ...] = MEMORY_TYPES
+    since: datetime | None = None
+    until: datetime | None = None
+    min_importance: float | None = None
 
 
 class Hit(NamedTuple):
@@ -77,17 +82,35 @@ class Choice:
 class Which:
     """Which of an owner's memories are meant: of these types, of this session if one is named, and unless *past* only those that hold now.
 
-    *shared*: those that all users of the tenant share, too.
+    *shared*: those that all users of the tenant share, too. *key*: the fact of this name. *since*, *until*: made then, both included.
+    *as_of*: those that held then. *min_importance*: 0 to 1.
     """
 
     types: tuple[str, ...] = MEMORY_TYPES
     session: str | None = None
     past: bool = False
     shared: bool = False
+    key: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+    min_importance: float | None = None
 
+
+Records = list["Kept"]
+"""In classes with a method of that name, ``list`` is the method."""
 
 Pick = Callable[[Hits], Sequence[Choice]]
 """Chooses among the hits, each id once; called where the store works, so that only what is wanted is read and decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A memory as it lies in the store, with whose it is, and its dense vector if that was asked for (else empty)."""
+
+    owner: Owner
+    memory: Memory
+    vector: Sequence[float] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +170,14 @@ class MemoryStore(Protocol):
 
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         """How many memories *owner* has; with ``None``, how many points there are in all (figures for the operator)."""
+
+    # For whoever operates the proxy: these two know no owner, and say whose what they find is.
+
+    async def owner_of(self, id_: str) -> Owner | None:
+        """Who has the memory *id_*; ``None``: nobody."""
+
+    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+        """At most *limit* of all there is, of all owners or those of *tenant*, in the order of their ids, beginning behind *after*."""
 
     async def touch(self) -> None:
         """Raise ``StoreError`` unless the store answers (for health checks and ``doctor``)."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from proxy.core.models import Memory
 
 IMPORTANCE_OF = {
+    "keyed": 0.9,
     "procedural": 0.8,
     "preference": 0.7,
     "emotional": 0.6,
@@ -25,6 +26,7 @@ IMPORTANCE_OF = {
 """Of memories whose importance nobody stated, by type."""
 
 _HALF_LIFE_DAYS = {
+    "keyed": math.inf,
     "procedural": 365,
     "preference": 365,
     "semantic": 180,

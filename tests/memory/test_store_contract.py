@@ -15,11 +15,11 @@ from qdrant_client import AsyncQdrantClient
 
 from proxy import config
 from proxy.core import places
-from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner
+from proxy.core.models import KEYED, MEMORY_TYPES, TURN, Memory, Owner
 from proxy.errors import StoreError
 from proxy.memory.edge import Bm25Encoder, open_edge
 from proxy.memory.qdrant import QdrantStore
-from proxy.memory.store import Entry, MemoryStore, Query, Which
+from proxy.memory.store import Entry, Kept, MemoryStore, Query, Which
 from tests.fakes import Found, Sight, look
 
 DIMENSIONS = 8
@@ -131,6 +131,7 @@ async def test_every_field_comes_back_as_it_was_written(store: MemoryStore) -> N
         turns=(str(uuid4()),),
         speaker="Jörg",
         reply="Gern! 🏃‍♀️",
+        key="laufzeit",
     )
     bare = memory("Only what must be")
     await store.upsert(ANN, [Entry(written, vector(1)), Entry(bare, vector(2))])
@@ -549,6 +550,85 @@ async def test_which_names_types_session_and_past(store: MemoryStore) -> None:
     assert [await store.count(ANN, which) for which in expected] == [len(each) for each in expected.values()]
     for which, names in expected.items():
         assert sorted(contents(await store.find(ANN, list(fields), which))) == sorted(names)
+
+
+async def test_which_names_times_importance_and_the_key_of_a_fact(store: MemoryStore) -> None:
+    def at(day: int) -> datetime:
+        return NOW + timedelta(days=day)
+
+    written = [
+        entry("first", created_at=at(0), importance=0.2, valid_until=at(1)),
+        entry("second", created_at=at(2), importance=0.5, type=KEYED, key="name"),
+        entry("third", created_at=at(4), importance=0.9, valid_from=at(-9)),
+    ]
+    await store.upsert(ANN, written)
+    await store.upsert(BEN, [entry("another's", created_at=at(2), importance=0.9, type=KEYED, key="name")])
+    expected = {
+        Which(since=at(2)): ["third", "second"],
+        Which(since=at(2) + timedelta(microseconds=1)): ["third"],
+        Which(until=at(2)): ["second"],
+        Which(until=at(2), past=True): ["second", "first"],
+        Which(until=at(2) - timedelta(microseconds=1), past=True): ["first"],
+        Which(since=at(0), until=at(3), past=True): ["second", "first"],
+        Which(as_of=at(0)): ["third", "first"],
+        Which(as_of=at(1)): ["third"],
+        Which(as_of=at(3)): ["third", "second"],
+        Which(min_importance=0.5): ["third", "second"],
+        Which(min_importance=0.6): ["third"],
+        Which(key="name"): ["second"],
+        Which(key="Name"): [],
+    }
+    assert {which: contents(await store.list(ANN, which, limit=9)) for which in expected} == expected
+    assert [await store.count(ANN, which) for which in expected] == [len(each) for each in expected.values()]
+
+
+async def test_a_search_keeps_to_types_times_and_importance(store: MemoryStore) -> None:
+    await store.upsert(
+        ANN,
+        [
+            entry("tea of old", created_at=NOW - timedelta(days=9)),
+            entry("tea now", created_at=NOW, type="preference", importance=0.9),
+            entry("tea turn", created_at=NOW, type=TURN),
+        ],
+    )
+    assert await seen(store, ANN, "tea", since=NOW) == ["tea now"]
+    assert await seen(store, ANN, "tea", until=NOW - timedelta(days=1)) == ["tea of old"]
+    assert await seen(store, ANN, "tea", types=("preference",)) == ["tea now"]
+    assert await seen(store, ANN, "tea", min_importance=0.8) == ["tea now"]
+    assert await seen(store, ANN, "tea", since=NOW, turns=True) == ["tea now", "tea turn"]
+
+
+async def test_the_operator_learns_whose_a_memory_is(store: MemoryStore) -> None:
+    owners = [Owner("ann"), Owner("", "a b"), Owner("ben\u0301", "t")]
+    written = [entry(owner.user or "everyone's") for owner in owners]
+    for owner, each in zip(owners, written, strict=True):
+        await store.upsert(owner, [each])
+    assert [await store.owner_of(each.memory.id) for each in written] == owners
+    assert [await store.owner_of(each) for each in (str(uuid4()), "no id", "")] == [None, None, None]
+
+
+async def test_the_operator_reads_everything_once_in_pieces(store: MemoryStore) -> None:
+    owners = [ANN, BEN, Owner("ann", "other")]
+    written = {owner: [entry(f"{owner.key} {n}", seed=n) for n in range(300)] for owner in owners}
+    for owner, entries in written.items():
+        await store.upsert(owner, entries)
+
+    async def scan(limit: int, **options: object) -> list[Kept]:
+        found: list[Kept] = []
+        while some := await store.scan(found[-1].memory.id if found else None, limit=limit, **options):  # type: ignore[arg-type]
+            assert len(some) <= limit
+            found += some
+        return found
+
+    def kept(*whose: Owner) -> list[Kept]:
+        return sorted((Kept(o, each.memory) for o in whose for each in written[o]), key=lambda each: each.memory.id)
+
+    assert await scan(271) == kept(*owners)
+    assert await scan(1000, tenant="other") == kept(owners[2])
+    vectors = {each.memory.id: each.vector for entries in written.values() for each in entries}
+    for each in await scan(700, vectors=True):
+        assert each.vector == pytest.approx(vectors[each.memory.id], abs=1e-6)
+    assert await store.scan(None, limit=5, tenant="nobody's") == []
 
 
 async def test_turns_are_got_by_the_ids_of_their_neighbours(store: MemoryStore) -> None:
