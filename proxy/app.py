@@ -22,6 +22,7 @@ from proxy.config import Config, Extract
 from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, NotFound
+from proxy.memory.curation import Curation
 from proxy.memory.engine import open_engine
 from proxy.memory.erase import Erasure
 from proxy.memory.journal import Journal, NoJournal
@@ -29,10 +30,15 @@ from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
+from proxy.memory.searching import Searching
 from proxy.memory.sqlite_journal import journal_path, open_journal
+from proxy.memory.transfer import Transfer
 from proxy.memory.turn import Turns
 from proxy.web import health
 from proxy.web.admin import AdminDoor
+from proxy.web.api.description import openapi
+from proxy.web.api.operation import BASE, route
+from proxy.web.api.table import OPERATIONS
 from proxy.web.chat import chat
 from proxy.web.doors import DOORS, open_doors
 from proxy.web.drain import Drain
@@ -76,10 +82,11 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
         redaction = partial(redact, emails=config.extract.redact_emails, phones=config.extract.redact_phones)
         recall = Recall(engine.recall_store, engine.embedder, config.recall, redact=redaction, at_once=config.limits.recalls)
         grace_s = config.listen.grace_s
+        keeping = _keeping(config)
         remember = Remember(
             engine.store,
             engine.embedder,
-            options=_keeping(config),
+            options=keeping,
             queue_size=config.limits.remember_queue,
             grace_s=grace_s,
             journal=await stack.enter_async_context(_open_journal(config)),
@@ -102,7 +109,13 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
             Erasure(remember, engine.store, replay),
+            Curation(engine.store, engine.embedder, remember, replay, keeping, tell=_tell_nobody),
+            Searching(recall, engine.embedder),
+            Transfer(engine.store, engine.embedder, remember, keeping),
         )
+
+
+def _tell_nobody(*_: object) -> None: ...
 
 
 def _open_journal(config: Config) -> AbstractAsyncContextManager[Journal]:
@@ -135,6 +148,9 @@ def _add_routes(app: web.Application, door: AdminDoor) -> None:
     app.router.add_route("*", "/health/live", health.live)
     app.router.add_route("*", "/health/ready", health.ready)
     app.router.add_route("*", "/metrics", door.before_figures(_not_here))
+    app.router.add_route("GET", f"{BASE}/openapi.json", door.before(openapi))
+    for path, handler in route(OPERATIONS).items():
+        app.router.add_route("*", path, door.before(handler))
     for path in ("/memory/v1", "/memory/v1/{tail:(?s:.*)}", "/ui", "/ui/{tail:(?s:.*)}"):
         app.router.add_route("*", path, door.before(_not_here))
     app.router.add_route("*", "/{tail:(?s:.*)}", _relayed)

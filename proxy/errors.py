@@ -13,10 +13,14 @@ MemoryProxyError
      ├─ Unauthorized            401: no key that the proxy knows
      │   └─ TokenNeeded           401: not ``auth.admin_token``, where it is needed
      ├─ Forbidden               403: not from there, or not with this key
-     ├─ NotFound                404: a path of our own that nothing answers
+     ├─ NotFound                404: nothing of our own is there
+     ├─ MethodNotAllowed        405: a path of our own that is asked for in another way
+     ├─ Conflict                409: it is not, or no longer, in the state for that
+     ├─ HasChanged              412: somebody else has changed it since it was read
      ├─ RequestTooLarge         413: beyond ``limits.request_bytes``
      ├─ WrongMediaType          415: a change of ours that is not asked for in JSON
      ├─ TooBusy                 503: beyond ``limits.requests``
+     ├─ OutOfOrder              503: the store, the embedder or the journal, where it can't be done without
      ├─ UpstreamUnreachable     502: no connection, so nothing was processed
      ├─ UpstreamBroken          502: the connection died before an answer began
      └─ UpstreamTimeout         504: no answer began in time
@@ -64,7 +68,8 @@ class ProxyError(MemoryProxyError):
     """An answer of our own, in the shape that OpenAI's clients parse.
 
     ``retry`` goes out as ``x-should-retry``: true only where the upstream can't have processed the request.
-    ``challenge`` goes out as ``WWW-Authenticate``, ``retry_after_s`` as ``Retry-After``.
+    ``challenge`` goes out as ``WWW-Authenticate``, ``retry_after_s`` as ``Retry-After``,
+    ``allow`` as ``Allow``.
     """
 
     status = 500
@@ -73,6 +78,7 @@ class ProxyError(MemoryProxyError):
     retry = False
     challenge: str | None = None
     retry_after_s: int | None = None
+    allow: str | None = None
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -112,6 +118,30 @@ class NotFound(ProxyError):
     code = "not_found"
 
 
+class MethodNotAllowed(ProxyError):
+    """*allow*: the methods that there are, as in the header of that name."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class Conflict(ProxyError):
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
+
+
+class HasChanged(ProxyError):
+    status = 412
+    type = "invalid_request_error"
+    code = "has_changed"
+
+
 class RequestTooLarge(ProxyError):
     status = 413
     type = "invalid_request_error"
@@ -127,6 +157,13 @@ class WrongMediaType(ProxyError):
 class TooBusy(ProxyError):
     status = 503
     code = "too_busy"
+    retry = True
+    retry_after_s = 1
+
+
+class OutOfOrder(ProxyError):
+    status = 503
+    code = "out_of_order"
     retry = True
     retry_after_s = 1
 

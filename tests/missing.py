@@ -51,7 +51,7 @@ class MissingStore:
     async def owner_of(self, id_: str) -> Owner | None:
         raise StoreError(self._why)
 
-    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+    async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         raise StoreError(self._why)
 
     async def touch(self) -> None:

@@ -58,6 +58,12 @@ def turn_of(id_: str) -> str:
     return f"{id_[:19]}{_TURN[0]}-{id_[24:32]}{_TURN[1]}"
 
 
+def moved(owner: Owner, id_: str) -> str:
+    """The id that the copy for *owner* has, of what has the place *id_*: as far behind the others of its conversation."""
+    copied = conversation(owner, f"\x1f{conversation_of(id_)}")
+    return f"{copied[:8]}-{copied[8:12]}-{_VERSION}{copied[12:]}{id_[18:]}"
+
+
 def beside(turn: str, by: int) -> str | None:
     """The id that the turn *by* places behind *turn* has, if it is there; ``None`` before the first."""
     at = place_of(turn) + by

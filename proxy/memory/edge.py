@@ -216,10 +216,10 @@ class EdgeStore:
     async def owner_of(self, id_: str) -> Owner | None:
         return await self._call(self._shard.owner_of, id_)
 
-    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+    async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         found: Records = []
         while len(found) < limit:
-            some = await self._call(self._shard.scan, after, min(SLICE, limit - len(found)), tenant, vectors)
+            some = await self._call(self._shard.scan, after, min(SLICE, limit - len(found)), whose, vectors)
             if not some:
                 break
             found += some
@@ -476,10 +476,10 @@ class _Shard:
         records = self._shard.retrieve([*point_ids([id_])], with_payload=True, with_vector=False)
         return to_owner(records[0].id, records[0].payload) if records else None
 
-    def scan(self, after: str | None, limit: int, tenant: str | None, vectors: bool) -> list[Kept]:
+    def scan(self, after: str | None, limit: int, whose: Owner | str | None, vectors: bool) -> list[Kept]:
         request = qdrant_edge.ScrollRequest(
             offset=next_id(after),
-            filter=None if tenant is None else qdrant_edge.Filter(must=[_is("tenant", tenant)]),
+            filter=_of(whose),
             limit=limit,
             with_payload=True,
             with_vector=[DENSE] if vectors else None,
@@ -564,6 +564,13 @@ def _seen_by(owned: qdrant_edge.Filter, query: Query, types: Sequence[str]) -> q
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
     hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
     return qdrant_edge.Filter(must=[owned, _of_types(types), *_made(query), *begun], must_not=hidden)
+
+
+def _of(whose: Owner | str | None) -> qdrant_edge.Filter | None:
+    """Of an owner, of all of a tenant, or everybody's."""
+    if isinstance(whose, Owner):
+        return owner_filter(whose)
+    return None if whose is None else qdrant_edge.Filter(must=[_is("tenant", whose)])
 
 
 def which_filter(owner: Owner, which: Which) -> qdrant_edge.Filter:

@@ -287,9 +287,9 @@ class GuardedStore:
         with self._call() as store:
             return await store.owner_of(id_)
 
-    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+    async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         with self._call() as store:
-            return await store.scan(after, limit=limit, tenant=tenant, vectors=vectors)
+            return await store.scan(after, limit=limit, whose=whose, vectors=vectors)
 
     async def touch(self) -> None:
         with self._call() as store:

@@ -186,12 +186,12 @@ class QdrantStore:
             records = await self._client.retrieve(self._collection, point_ids([id_]), with_payload=["tenant", "user"])
             return to_owner(records[0].id, records[0].payload) if records else None
 
-    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
+    async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         with self._renamed():
             await self._ensure_once()
             records, _ = await self._client.scroll(
                 self._collection,
-                scroll_filter=None if tenant is None else models.Filter(must=[_is("tenant", tenant)]),
+                scroll_filter=_of(whose),
                 offset=next_id(after),
                 limit=limit,
                 with_payload=True,
@@ -326,6 +326,13 @@ def _seen_by(owned: models.Filter, query: Query, types: Sequence[str]) -> models
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
     hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
     return models.Filter(must=[owned, _of_types(types), *_made(query), *begun], must_not=hidden)
+
+
+def _of(whose: Owner | str | None) -> models.Filter | None:
+    """Of an owner, of all of a tenant, or everybody's."""
+    if isinstance(whose, Owner):
+        return owner_filter(whose)
+    return None if whose is None else models.Filter(must=[_is("tenant", whose)])
 
 
 def which_filter(owner: Owner, which: Which) -> models.Filter:

@@ -105,6 +105,13 @@ class Recall:
         query = await self._query(asked, as_of)
         return await self._search(owner, query, self._pick) if query else []
 
+    async def search(
+        self, owner: Owner, query: Query, *, min_score: float | None = None, limit: int = _RANKED
+    ) -> list[ScoredMemory]:
+        """What fits *query* as it stands, best first. *min_score*: the floor, if it is not to be that of chats."""
+        floor = self._options.min_score if min_score is None else min_score
+        return await self._search(owner, query, partial(rank, min_score=floor, limit=limit))
+
     async def _query(self, asked: Asked, as_of: datetime | None = None) -> Query | None:
         text = next((each for each in (asked.text, *reversed(asked.earlier)) if has_content(each)), None)
         if text is None:

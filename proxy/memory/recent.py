@@ -95,8 +95,8 @@ class RecentSearches:
     async def owner_of(self, id_: str) -> Owner | None:
         return await self._store.owner_of(id_)
 
-    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
-        return await self._store.scan(after, limit=limit, tenant=tenant, vectors=vectors)
+    async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
+        return await self._store.scan(after, limit=limit, whose=whose, vectors=vectors)
 
     async def touch(self) -> None:
         await self._store.touch()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 import structlog
 
@@ -43,6 +44,7 @@ class Remember:
     What is in the *journal* waits there while the store or the embedder is out of order, also beyond the end; what isn't, because
     the journal took nothing, is tried once. *deadline_s*: the longest that ``note`` waits. *retry_s*: until what failed is tried
     again; it doubles up to a minute. ``figures`` counts what became of everything.
+    Whoever else reads memories and writes them again holds ``writing`` meanwhile.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Remember:
         self._retry_s = retry_s
         self._outage_s = 0.0
         self.figures = Figures()
-        self._writing = asyncio.Lock()
+        self.writing = asyncio.Lock()
         self._erased: set[str] = set()  # the keys of owners, since the worker last asked what is next
 
     @asynccontextmanager
@@ -114,11 +116,15 @@ class Remember:
     @asynccontextmanager
     async def without(self, owner: Owner) -> AsyncIterator[None]:
         """What waits of *owner* is dropped for good; while the block is in, nothing is written. Raises ``JournalError``."""
-        async with self._writing:
+        async with self.writing:
             self._backlog.drop(owner)
             self._erased.add(owner.key)
             await self.journal.erase(owner.key)
             yield
+
+    async def made(self, owner: Owner, count: int, at: datetime) -> None:
+        """*owner* was given *count* more memories by hand: see that there is room."""
+        self.figures.dropped_for_room += await self._memory_growth.wrote(owner, count, at)
 
     def _lose(self, said: Said, why: str) -> None:
         self.figures.lost += 1
@@ -139,7 +145,7 @@ class Remember:
     async def _work_on(self, waiting: Waiting) -> None:
         figures = Figures()
         try:
-            async with self._writing:
+            async with self.writing:
                 if waiting.safe and waiting.heard.owner.key in self._erased:
                     return  # read before that: what the journal has of it now is new, and comes again
                 await self._keep(waiting.heard, figures)

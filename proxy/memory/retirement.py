@@ -29,7 +29,7 @@ _SENTENCE_END = re.compile(r"[.!?:;]\s|\n")
 
 async def retire(store: MemoryStore, owner: Owner, gone: Sequence[Memory], at: datetime, *, keep: Collection[str]) -> None:
     """End *gone* at *at*, and the turns that said it but for those in *keep*."""
-    turns = await _turns_saying(store, owner, gone, at)
+    turns = await turns_saying(store, owner, gone, at)
     others = [*(_ended(each, at) for each in turns if each.id not in keep), *await settled(store, owner, gone)]
     # The memories last: while they are there, what a crash left undone is found again.
     await store.revise(owner, [*others, *(_ended(each, at) for each in gone)])
@@ -48,7 +48,8 @@ async def current(store: MemoryStore, owner: Owner, ids: Collection[str], at: da
     return [each for each in found if each.scope != "global" and not is_over(each, at)]
 
 
-async def _turns_saying(store: MemoryStore, owner: Owner, gone: Sequence[Memory], at: datetime) -> list[Memory]:
+async def turns_saying(store: MemoryStore, owner: Owner, gone: Sequence[Memory], at: datetime) -> list[Memory]:
+    """The turns that said *gone* and hold at *at*: those that it names, and those of which a sentence says the same."""
     turns = {each.id: each for each in await current(store, owner, {id_ for each in gone for id_ in _named_turns(each)}, at)}
     for memory in gone:
         found = await store.search(owner, Query(memory.content, None, turns=True), limit=_TURNS_READ, pick=_turns)

@@ -176,8 +176,11 @@ class MemoryStore(Protocol):
     async def owner_of(self, id_: str) -> Owner | None:
         """Who has the memory *id_*; ``None``: nobody."""
 
-    async def scan(self, after: str | None, *, limit: int, tenant: str | None = None, vectors: bool = False) -> Records:
-        """At most *limit* of all there is, of all owners or those of *tenant*, in the order of their ids, beginning behind *after*."""
+    async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
+        """At most *limit* of all there is, whatever it is, in the order of their ids, beginning behind *after*.
+
+        *whose*: of an owner, of all owners of the tenant with this name, or of everybody.
+        """
 
     async def touch(self) -> None:
         """Raise ``StoreError`` unless the store answers (for health checks and ``doctor``)."""

@@ -77,4 +77,6 @@ def _render(status: int, exc: ProxyError) -> web.Response:
         headers["WWW-Authenticate"] = exc.challenge
     if exc.retry_after_s is not None:
         headers["Retry-After"] = str(exc.retry_after_s)
+    if exc.allow is not None:
+        headers["Allow"] = exc.allow
     return web.Response(status=status, headers=headers, body=orjson.dumps(exc.body()), content_type="application/json")

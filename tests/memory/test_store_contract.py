@@ -624,11 +624,12 @@ async def test_the_operator_reads_everything_once_in_pieces(store: MemoryStore) 
         return sorted((Kept(o, each.memory) for o in whose for each in written[o]), key=lambda each: each.memory.id)
 
     assert await scan(271) == kept(*owners)
-    assert await scan(1000, tenant="other") == kept(owners[2])
+    assert await scan(1000, whose="other") == kept(owners[2])
+    assert await scan(250, whose=ANN) == kept(ANN)
     vectors = {each.memory.id: each.vector for entries in written.values() for each in entries}
     for each in await scan(700, vectors=True):
         assert each.vector == pytest.approx(vectors[each.memory.id], abs=1e-6)
-    assert await store.scan(None, limit=5, tenant="nobody's") == []
+    assert await store.scan(None, limit=5, whose="nobody's") == []
 
 
 async def test_turns_are_got_by_the_ids_of_their_neighbours(store: MemoryStore) -> None:

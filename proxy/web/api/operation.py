@@ -1,0 +1,193 @@
+"""One call of the memory API: what it takes, what it gives, and who does it.
+
+Whatever a handler sees has been checked by the pydantic types that the OpenAPI document is made of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import orjson
+from aiohttp import web
+from multidict import MultiMapping
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from proxy.errors import BadRequest, EmbedError, JournalError, MethodNotAllowed, OutOfOrder, StoreError
+from proxy.web.api.types import Given
+from proxy.web.services import MEMORY, MemoryServices
+
+BASE = "/memory/v1"
+JSON = "application/json"
+LINES = "application/x-ndjson"
+IF_MATCH = "If-Match"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+class Nothing(Given):
+    """No parameters."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as its handler sees it. *path*, *query* and *body* are of the operation's types."""
+
+    request: web.Request
+    path: Any = None
+    query: Any = None
+    body: Any = None
+    raw_body: bytes = b""
+
+    @property
+    def memory(self) -> MemoryServices:
+        return self.request.app[MEMORY]
+
+    def header(self, name: str) -> str | None:
+        return self.request.headers.get(name)
+
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """*answers*: by status, what is given; a pydantic type, or ``None`` for what *media* alone describes.
+
+    *errors*: statuses beyond those that any call may have. *headers*: request headers that mean something to it.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answers: Mapping[int, type[BaseModel] | None]
+    tag: str = "memories"
+    path_type: type[BaseModel] = Nothing
+    query_type: type[BaseModel] = Nothing
+    body_type: type[BaseModel] | None = None
+    body_media: str = JSON
+    media: str = JSON
+    errors: tuple[int, ...] = ()
+    headers: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """As clients that are made of the document call it."""
+        return self.handler.__name__.strip("_")
+
+    async def run(self, request: web.Request) -> web.StreamResponse:
+        """Check the request, then do it. Raises ``ProxyError`` alone."""
+        call = Call(
+            request,
+            _read(self._path, dict(request.match_info)),
+            _read(self._query, _plain(request.query)),
+            *(await self._read_body(request)),
+        )
+        try:
+            return await self.handler(call)
+        except (StoreError, EmbedError, JournalError) as exc:
+            raise OutOfOrder(f"This can't be done now: {exc}") from exc
+
+    async def _read_body(self, request: web.Request) -> tuple[Any, bytes]:
+        if self.body_type is None and self.body_media == JSON:
+            return None, b""
+        raw = await request.read()
+        return (None if self.body_type is None else _read_json(self._body, raw)), raw
+
+    @cached_property
+    def _path(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.path_type)
+
+    @cached_property
+    def _query(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.query_type)
+
+    @cached_property
+    def _body(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.body_type or Nothing)
+
+
+def route(operations: Iterable[Operation]) -> dict[str, RequestHandler]:
+    """A handler for each path, that knows its methods."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for each in operations:
+        by_path.setdefault(f"{BASE}{each.path}", {})[each.method] = each
+    return {path: _of_methods(methods) for path, methods in by_path.items()}
+
+
+def _of_methods(methods: Mapping[str, Operation]) -> RequestHandler:
+    allowed = ", ".join(methods)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        operation = methods.get(request.method)
+        if operation is None:
+            raise MethodNotAllowed(f"{request.path} takes {allowed}.", allow=allowed)
+        return await operation.run(request)
+
+    return handle
+
+
+# From text to checked values.
+
+
+def _plain(query: MultiMapping[str]) -> dict[str, str]:
+    """Each name once; the last of several would be somebody's surprise."""
+    for name in query:
+        if len(query.getall(name)) > 1:
+            raise BadRequest(f"{name}: is given twice", param=name)
+    return dict(query.items())
+
+
+def _read(adapter: TypeAdapter[Any], values: Mapping[str, str]) -> Any:
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as exc:
+        raise bad_request(exc) from None
+
+
+def _read_json(adapter: TypeAdapter[Any], raw: bytes) -> Any:
+    try:
+        orjson.loads(raw)  # pydantic's parser takes NaN and half surrogate pairs
+    except orjson.JSONDecodeError as exc:
+        raise BadRequest(f"The body is not JSON: {_place(exc)}") from None
+    try:
+        return adapter.validate_json(raw, strict=True)
+    except ValidationError as exc:
+        raise bad_request(exc) from None
+
+
+def _place(exc: json.JSONDecodeError) -> str:
+    return f"{exc.msg.partition(':')[0]} at line {exc.lineno}, column {exc.colno}"
+
+
+def bad_request(exc: ValidationError, where: str = "") -> BadRequest:
+    """The first thing that is wrong, by its name; never its value, which may be what somebody said."""
+    first, *others = exc.errors(include_url=False, include_input=False)
+    name = _path_of(first["loc"])
+    more = f" ({len(others)} more)" if others else ""
+    return BadRequest(f"{where}{name or 'the body'}: {_what(first['type'], first['msg'])}{more}", param=name or None)
+
+
+def _path_of(loc: Sequence[int | str]) -> str:
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in loc).lstrip(".")
+
+
+def _what(kind: str, message: str) -> str:
+    known = {"extra_forbidden": "is unknown here", "missing": "is missing"}
+    return known.get(kind, message.removeprefix("Value error, ").removeprefix("Input "))
+
+
+# Answers.
+
+
+def answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """*value* as JSON; times in UTC with a ``Z``."""
+    return web.Response(status=status, body=orjson.dumps(value, option=orjson.OPT_UTC_Z), headers=headers, content_type=JSON)
+
+
+def list_of(data: Sequence[Any], next_cursor: str | None = None) -> dict[str, Any]:
+    return {"object": "list", "data": data, "has_more": next_cursor is not None, "next_cursor": next_cursor}
