@@ -67,6 +67,7 @@ class Recall:
     min_score: float = option(0.25, least=0, most=1)
     token_budget: int = option(600, least=16)
     profile_token_budget: int = option(200, least=0)
+    facts_token_budget: int = option(400, least=0)
     keep_turns: bool = True
     show_turns: Literal["exchanges", "messages", "none"] = "exchanges"
     turn_limit: int = option(3, least=0, most=50)

@@ -66,7 +66,9 @@ class Recall:
         self._at_once = at_once
         self._under_way = 0
         self._seldom = Seldom()
-        self._profile = Profile(store, token_budget=options.profile_token_budget, redact=redact)
+        self._profile = Profile(
+            store, token_budget=options.profile_token_budget, facts_token_budget=options.facts_token_budget, redact=redact
+        )
         self._note = partial(note_of, redact=redact)
         self._note_of_turn = partial(note_of_turn, redact=redact, with_reply=options.show_turns == "exchanges")
         self._pick = partial(rank, min_score=options.min_score, limit=_RANKED)
@@ -152,7 +154,8 @@ class Recall:
             *within_budget(await self._notes_of_turns(owner, turns), self._options.turn_token_budget),
         ]
         shown = asked.present.ids
-        withdrawn = shown - (await self._get(owner, shown)).keys()
+        held = {id_ for id_, each in (await self._get(owner, shown)).items() if asked.present.was_shown(each)}
+        withdrawn = shown - held
         return Recalled(notes, withdrawn, trouble="embedder" if query and query.vector is None else None)
 
     async def _with_conflicts(self, owner: Owner, found: Sequence[ScoredMemory], present: Present) -> list[Memory]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from proxy.core.models import Owner
+from proxy.memory import clock
 
 # Measured with tracemalloc: keys, hash table and objects of an entry without text; a short id and a memory's.
 _EMPTY_BYTES = 400
@@ -21,12 +23,13 @@ _ID_BYTES = 170
 class Given:
     """The *context* put before one user message, and the *ids* of the memories in it by the short ids that the model saw.
 
-    *withdrawn*: ids of what was shown before, and is said in it to hold no longer.
+    *withdrawn*: ids of what was shown before, and is said in it to hold no longer. *at*: when it was found.
     """
 
     context: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)
     withdrawn: frozenset[str] = frozenset()
+    at: datetime = field(default_factory=clock.now, compare=False)
 
     @property
     def size(self) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from proxy.core import places
 from proxy.core.items import Item
-from proxy.core.models import Memory
+from proxy.core.models import KEYED, Memory
 from proxy.core.poison import reads_as_order
 from proxy.core.restated import Relation, compare
 from proxy.memory.embedder import Embedder, Vector
@@ -68,6 +68,7 @@ class Revision:
         self._figures = figures
         self._shown = heard.shown
         self._named: frozenset[str] = frozenset()  # what the answer may retire
+        self._keys: dict[str, str] = {}  # of facts that it may retire: the new version has the same name
         self._retiring: set[str] = set()
         self._met: set[str] = set()  # what it has stored or strengthened
 
@@ -76,6 +77,7 @@ class Revision:
         told = self._heard.told
         named = await current(self._store, self._heard.owner, told.forgotten | told.replaced, self._at)
         self._named = frozenset(each.id for each in named)
+        self._keys = _keys(named)
         self._retiring |= self._named & told.forgotten
         vectors = await self._vectors_of_new(told, embedder)
         for key, item in told.items.items():
@@ -203,6 +205,7 @@ class Revision:
         for each in contradicted:
             if await self._descends(each, item.replaces):
                 self._retiring.add(each.id)
+                self._keys |= _keys([each])
                 return each.id
         return None
 
@@ -218,16 +221,19 @@ class Revision:
         return memory.replaces == ancestor
 
     def _memory(self, item: Item, replaced: str | None, rivals: Sequence[Memory]) -> Memory:
+        key = self._keys.get(replaced or "")
+        type_ = item.type if key is None else KEYED
         return Memory(
             id=self._id(item),
             content=item.content,
             created_at=self._at,
             updated_at=self._at,
-            type=item.type,
-            importance=_importance(item),
+            type=type_,
+            importance=IMPORTANCE_OF[type_] if item.importance is None else item.importance,
+            key=key,
             scope=item.scope,
             session=self._heard.conversation,
-            valid_until=until(self._at, self._options.context_days) if item.type == "contextual" else None,
+            valid_until=until(self._at, self._options.context_days) if type_ == "contextual" else None,
             replaces=replaced,
             conflicts=tuple(each.id for each in rivals),
             flagged=reads_as_order(item.content),
@@ -248,6 +254,10 @@ def _alike(hits: Hits) -> list[Choice]:
     cosines = {hit.id: hit.score for hit in hits.dense}
     near = [id_ for id_, cosine in cosines.items() if cosine >= _MIN_COSINE]
     return [Choice(id_, cosines.get(id_, 0.0)) for id_ in dict.fromkeys([*near, *(hit.id for hit in hits.sparse[:_BY_WORDS])])]
+
+
+def _keys(memories: Sequence[Memory]) -> dict[str, str]:
+    return {each.id: each.key for each in memories if each.key is not None}
 
 
 def _linked(memory: Memory, id_: str) -> Memory:

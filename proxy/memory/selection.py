@@ -8,8 +8,9 @@ and a turn of which a memory is chosen, as the memory says it shorter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from operator import mul
 
 from proxy.core.models import Memory, ScoredMemory
@@ -27,14 +28,25 @@ _REDACTED = "[redacted"
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What a conversation has already: *ids* of what it was shown, and how the *texts* of its own user messages begin."""
+    """What a conversation has already: *ids* of what it was shown, and how the *texts* of its own user messages begin.
+
+    *shown_at*: when, by id; a memory that was edited since is not what it was shown.
+    """
 
     ids: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
     session: str | None = None
+    shown_at: Mapping[str, datetime] = field(default_factory=dict)
 
     def has(self, memory: Memory) -> bool:
-        return memory.id in self.ids or (memory.is_turn and self._says(memory))
+        return self.was_shown(memory) or (memory.is_turn and self._says(memory))
+
+    def was_shown(self, memory: Memory) -> bool:
+        """In these words."""
+        if memory.id not in self.ids:
+            return False
+        shown_at = self.shown_at.get(memory.id)
+        return memory.is_turn or shown_at is None or memory.updated_at <= shown_at
 
     def _says(self, turn: Memory) -> bool:
         # A turn that was stored without its secret is no longer to be found by its text.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from proxy.core.context import number, render_context
 from proxy.core.models import Owner
 from proxy.core.request import ChatRequest
+from proxy.memory import clock
 from proxy.memory.recall import Asked, Recall, Recalled
 from proxy.memory.replay import Given, Replay
 from proxy.memory.selection import Present, head
@@ -43,8 +45,9 @@ class Turns:
         given = self._given_before(owner, request, latest)
         trouble, erasures = None, self._replay.erasures
         if latest not in given:
+            at = clock.now()
             found = await self._recall.recall(owner, _asked(request, session, given.values()))
-            given[latest] = _given(found, given.values())
+            given[latest] = _given(found, given.values(), at)
             trouble = found.trouble
             if (trouble is None or found.notes) and erasures == self._replay.erasures:
                 self._replay.put(owner, request.fingerprints[latest], given[latest])
@@ -69,20 +72,23 @@ class Turns:
 
 def _asked(request: ChatRequest, session: str, given: Iterable[Given]) -> Asked:
     *earlier, text = request.texts_of("user")
-    shown = {memory_id for each in given for memory_id in each.ids.values()}
-    withdrawn = {memory_id for each in given for memory_id in each.withdrawn}
-    present = Present(frozenset(shown - withdrawn), frozenset(map(head, [*earlier, text])), session)
+    shown_at: dict[str, datetime] = {}
+    for each in given:
+        for memory_id in each.withdrawn:
+            shown_at.pop(memory_id, None)
+        shown_at |= dict.fromkeys(each.ids.values(), each.at)
+    present = Present(frozenset(shown_at), frozenset(map(head, [*earlier, text])), session, shown_at)
     return Asked(text, earlier[-_EARLIER:], session, present)
 
 
-def _given(found: Recalled, before: Iterable[Given]) -> Given:
+def _given(found: Recalled, before: Iterable[Given], at: datetime) -> Given:
     known = {memory_id: short_id for each in before for short_id, memory_id in each.ids.items()}
     if not found.notes and not found.withdrawn:
-        return Given()
+        return Given(at=at)
     numbered = number(found.notes, shown=_last_number(known.values()))
     withdrawn = sorted(short_id for memory_id, short_id in known.items() if memory_id in found.withdrawn)
     context = render_context(numbered, known=known, withdrawn=withdrawn)
-    return Given(context, {short_id: note.memory.id for short_id, note in numbered.items()}, found.withdrawn)
+    return Given(context, {short_id: note.memory.id for short_id, note in numbered.items()}, found.withdrawn, at)
 
 
 def _last_number(short_ids: Iterable[str]) -> int:

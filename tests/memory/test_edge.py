@@ -461,14 +461,14 @@ async def test_an_older_store_gets_the_indexes_that_it_lacks(tmp_path: Path) -> 
     async with opened(tmp_path) as store:
         await store.upsert(ANN, entries(range(3)))
     shard = qdrant_edge.EdgeShard.load(str(tmp_path / "edge"))
-    for field in ("type", "scope", "session", "valid_from"):
+    for field in ("tenant", "type", "scope", "session", "key", "valid_from"):
         shard.update(qdrant_edge.UpdateOperation.delete_field_index(field))
     shard.close()
     async with opened(tmp_path) as store:
         assert await store.count(ANN) == 3
     shard = qdrant_edge.EdgeShard.load(str(tmp_path / "edge"))
     assert set(shard.info().payload_schema) == {
-        "owner", "type", "scope", "session", "digest", "created_at", "valid_from", "valid_until",
+        "owner", "tenant", "type", "scope", "session", "digest", "key", "created_at", "valid_from", "valid_until",
     }  # fmt: skip
     shard.close()
 

@@ -27,8 +27,8 @@ def remember(edge, ann):
     return remember
 
 
-async def profile(edge, owner: Owner, *, token_budget: int = 200) -> list[str]:
-    notes = await Profile(edge, token_budget=token_budget, redact=redact).of(owner)
+async def profile(edge, owner: Owner, *, token_budget: int = 200, facts_token_budget: int = 400) -> list[str]:
+    notes = await Profile(edge, token_budget=token_budget, facts_token_budget=facts_token_budget, redact=redact).of(owner)
     return [each.memory.content for each in notes]
 
 
@@ -80,3 +80,24 @@ async def test_it_is_the_users_own_and_the_tenants(edge, remember, ann, ben):
     assert sorted(await profile(edge, here)) == ["answers cite the handbook", "prefers tea"]
     assert await profile(edge, there) == ["answers cite the handbook"]
     assert await profile(edge, ann) == []
+
+
+async def test_facts_with_a_name_come_first_by_their_names(edge, remember, ann):
+    await remember("prefers tea", importance=1.0)
+    await remember("name: Ann", type="keyed", key="name")
+    await remember("city: Oslo", type="keyed", key="city")
+    assert await profile(edge, ann) == ["city: Oslo", "name: Ann", "prefers tea"]
+
+
+async def test_facts_stay_whatever_number_of_preferences_is_newer(edge, remember, ann):
+    await remember("name: Ann", type="keyed", key="name", created_at=NOW - timedelta(days=900))
+    for n in range(60):
+        await remember(f"prefers tea number {n}")
+    assert (await profile(edge, ann))[0] == "name: Ann"
+
+
+async def test_facts_have_a_budget_of_their_own(edge, remember, ann):
+    await remember("prefers tea")
+    await remember("name: Ann", type="keyed", key="name")
+    assert await profile(edge, ann, facts_token_budget=0) == ["prefers tea"]
+    assert await profile(edge, ann, token_budget=0) == ["name: Ann"]

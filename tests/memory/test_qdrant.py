@@ -31,7 +31,7 @@ OURS = {
 }
 INDEXES = {
     "owner": {"type": "keyword", "is_tenant": True},
-    **{field: {"type": "keyword"} for field in ("type", "scope", "session", "digest")},
+    **{field: {"type": "keyword"} for field in ("tenant", "type", "scope", "session", "digest", "key")},
     **{field: {"type": "datetime"} for field in ("created_at", "valid_from", "valid_until")},
 }
 

@@ -29,6 +29,23 @@ async def one(edge: MemoryStore, owner: Owner, id_: str) -> Memory:
     return memory
 
 
+class TestFactsWithAName:
+    async def test_a_correction_keeps_the_name(self, edge, embedder, ann):
+        fact = Memory(id=str(uuid4()), content="name: Ann", created_at=NOW - DAY, updated_at=NOW - DAY, type="keyed", key="name")
+        await edge.upsert(ann, [Entry(fact, word_vector(fact.content))])
+        correction = {"content": "Is called Anna now", "category": "context", "replaces": "m1"}
+        await tell(edge, embedder, answer(ann, correction, shown={"m1": fact.id}))
+        [known] = await edge.list(ann, limit=9)
+        assert (known.content, known.type, known.key, known.importance, known.replaces, known.valid_until) == (
+            *("Is called Anna now", "keyed", "name", 0.9, fact.id),
+            None,
+        )
+
+    async def test_no_model_names_one(self, edge, embedder, ann):
+        await tell(edge, embedder, answer(ann, {"content": "Is called Ann", "category": "keyed"}))
+        assert [each.type for each in await edge.list(ann, limit=9)] == ["semantic"]
+
+
 class TestNew:
     async def test_it_says_where_it_came_from(self, edge, embedder, ann):
         await tell(edge, embedder, answer(ann, {"content": "Likes tea", "category": "preference"}, trace="t7", model="gpt"))

@@ -1,7 +1,7 @@
 """What is shown of what was found."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -39,6 +39,15 @@ def test_what_the_conversation_was_shown_is_not_shown_again():
     tea, jazz = found("tea"), turn("jazz")
     present = Present(ids=frozenset({tea.memory.id, jazz.memory.id}))
     assert select_memories([tea], present, limit=5) == select_turns([jazz], present, [], limit=5) == []
+
+
+def test_what_was_edited_since_it_was_shown_is_shown_again():
+    tea = found("Likes tea")
+    shown_at = tea.memory.updated_at
+    present = Present(ids=frozenset({tea.memory.id}), shown_at={tea.memory.id: shown_at})
+    assert select_memories([tea], present, limit=5) == []
+    edited = replace(tea, memory=replace(tea.memory, content="Likes coffee", updated_at=shown_at + timedelta(microseconds=1)))
+    assert select_memories([edited], present, limit=5) == [edited]
 
 
 def test_a_message_of_the_conversation_itself_is_not_shown():

@@ -14,6 +14,7 @@ from proxy.core.models import TURN, Memory, Owner
 from proxy.core.places import conversation, turn_id
 from proxy.core.request import ChatRequest
 from proxy.errors import EmbedError
+from proxy.memory import clock
 from proxy.memory.recall import Recall
 from proxy.memory.replay import Replay
 from proxy.memory.store import Entry
@@ -121,6 +122,18 @@ async def test_earlier_messages_are_given_the_same_again_and_ids_go_on(turns, re
     assert "[m2] (fact, 2026-03-01) Likes jazz" in second.contexts[2]
     assert (second.ids, second.recalled) == ({"m1": tea, "m2": jazz}, (jazz,))
     assert embedder.queries == ["tea", "jazz"]
+
+
+async def test_a_memory_that_was_edited_is_withdrawn_and_shown_anew(turns, remember, ann, edge):
+    [tea] = await remember("Likes tea")
+    await turns.prepare(ann, request(user("tea")), "s")
+    edited = Memory(id=tea, content="Likes green tea", created_at=NOW, updated_at=clock.now())
+    await edge.upsert(ann, [Entry(edited, word_vector(edited.content))])
+    talk = (user("tea"), assistant("ok"), user("green"))
+    second = await turns.prepare(ann, request(*talk), "s")
+    assert "[m2] (fact, 2026-03-01) Likes green tea\nNo longer true: m1" in second.contexts[2]
+    third = await turns.prepare(ann, request(*talk, assistant("ok"), user("green tea")), "s")
+    assert (third.recalled, third.contexts) == ((), {0: third.contexts[0], 2: second.contexts[2]})
 
 
 async def test_only_the_same_conversation_is_given_the_same(turns, remember, ann):
