@@ -19,6 +19,7 @@ from benchmarks.first_token import first_token
 from benchmarks.health import health
 from benchmarks.journal import journal
 from benchmarks.keeping import keeping
+from benchmarks.library import library
 from benchmarks.lookup import lookup
 from benchmarks.month import month
 from benchmarks.outage import outage
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "journal": journal,
     "filter": filtering,
     "abort": abort,
+    "library": library,
     "memory": resident,
     "prefix": prefix,
     "keeping": keeping,

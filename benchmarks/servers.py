@@ -134,6 +134,13 @@ async def serve_default(upstream: str, memories: int) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def serve_stored(folder: str) -> AsyncIterator[str]:
+    """With what is stored in *folder*, before no upstream."""
+    async with _serving("http://127.0.0.1:9", Store(path=folder), Recall()) as address:
+        yield address
+
+
+@asynccontextmanager
 async def serve_without_store(upstream: str) -> AsyncIterator[str]:
     """Before a Qdrant server that isn't there."""
     async with _serving(upstream, Store(kind="qdrant", url="http://127.0.0.1:9"), Recall()) as address:

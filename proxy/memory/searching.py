@@ -15,8 +15,8 @@ from proxy.memory.store import Query
 
 Aggregate = Literal["max", "mean", "weighted"]
 
-CANDIDATES = 100
-"""For each query, of each list."""
+_SPARE = 10
+"""Read of each query beyond what is wanted: importance and recency may change the order, and one may have ended meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Searching:
     async def _one(self, owner: Owner, search: Search, text: str) -> list[ScoredMemory]:
         query = replace(search.filters, text=text, vector=await self._vector(text))
         min_score = None if search.min_score is None else 0.0
-        return await self._recall.search(owner, query, min_score=min_score, limit=CANDIDATES)
+        return await self._recall.search(owner, query, min_score=min_score, limit=2 * search.limit + _SPARE)
 
     async def _vector(self, text: str) -> Vector | None:
         try:
