@@ -63,18 +63,24 @@ class NamedUpstream:
 @dataclass(frozen=True, slots=True)
 class Recall:
     enabled: bool = True
-    limit: int = option(5, least=1, most=50)
-    min_score: float = option(0.25, least=0, most=1)
-    token_budget: int = option(600, least=16)
-    profile_token_budget: int = option(200, least=0)
+    limit: int = option(5, least=1, most=50, live=True)
+    min_score: float = option(0.25, least=0, most=1, live=True)
+    token_budget: int = option(600, least=16, live=True)
+    profile_token_budget: int = option(200, least=0, live=True)
     keep_turns: bool = True
-    show_turns: Literal["exchanges", "messages", "none"] = "exchanges"
-    turn_limit: int = option(3, least=0, most=50)
-    turn_token_budget: int = option(400, least=0)
+    show_turns: Literal["exchanges", "messages", "none"] = option("exchanges", live=True)
+    turn_limit: int = option(3, least=0, most=50, live=True)
+    turn_token_budget: int = option(400, least=0, live=True)
     turn_days: int = option(365, least=0)
     deadline_ms: int = option(150, least=1)
     keep_s: float = option(2.0, least=0)
     retry_s: float = option(1.0, least=0.01)
+    dense_weight: float = option(0.5, least=0, most=1, live=True)
+    memory_weight: float = option(0.5, least=0, most=1, live=True)
+    session_weight: float = option(0.5, least=0, most=1, live=True)
+    importance_weight: float = option(0.02, least=0, most=1, live=True)
+    recency_weight: float = option(0.01, least=0, most=1, live=True)
+    recency_days: int = option(30, least=1, most=36_500, live=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = option("info", live=True)
     format: Literal["auto", "console", "json"] = "auto"
 
 

@@ -25,10 +25,14 @@ def option(
     least: float | None = None,
     most: float | None = None,
     secret: bool = False,
+    live: bool = False,
     read: Callable[[str], str] | None = None,
 ) -> Any:
-    """A dataclass field with a range (both ends allowed), a mask for display, or a reader of its own."""
-    return field(default=default, metadata={"least": least, "most": most, "secret": secret, "read": read})
+    """A dataclass field with a range (both ends allowed), a mask for display, or a reader of its own.
+
+    *live*: it may be changed while the proxy runs, since nobody keeps it beyond a request.
+    """
+    return field(default=default, metadata={"least": least, "most": most, "secret": secret, "live": live, "read": read})
 
 
 def build(kind: Any, tree: Any, path: str = "") -> Any:

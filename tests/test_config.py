@@ -176,7 +176,7 @@ class TestValues:
             ("recall: 5", "recall: must be a mapping, not '5'"),
             (
                 "recall: {limits: 5}",
-                "recall.limits: unknown option; allowed here: enabled, limit, min_score, token_budget, profile_token_budget, keep_turns, show_turns, turn_limit, turn_token_budget, turn_days, deadline_ms, keep_s, retry_s",
+                "recall.limits: unknown option; allowed here: enabled, limit, min_score, token_budget, profile_token_budget, keep_turns, show_turns, turn_limit, turn_token_budget, turn_days, deadline_ms, keep_s, retry_s, dense_weight, memory_weight, session_weight, importance_weight, recency_weight, recency_days",
             ),
         ],
     )
