@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "proxy"
 ROOMS = ["__main__", "cli", "demo", "app", "web", "memory", "core"]
 """Each may import itself and those to its right."""
 
-LEAVES = {"errors", "options", "config", "resources", "logs"}
+LEAVES = {"errors", "options", "config", "files", "resources", "logs"}
 """Every room but the core may import these; they import each other only."""
 
 IMPORTERS = {
