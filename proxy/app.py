@@ -31,9 +31,12 @@ from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
 from proxy.memory.sqlite_journal import journal_path, open_journal
 from proxy.memory.turn import Turns
+from proxy.settings import Settings
+from proxy.web import config as settings
 from proxy.web import health
 from proxy.web.admin import AdminDoor
 from proxy.web.chat import chat
+from proxy.web.config import SETTINGS
 from proxy.web.doors import DOORS, open_doors
 from proxy.web.drain import Drain
 from proxy.web.middleware import log_and_answer_errors
@@ -61,6 +64,7 @@ def make_app(config: Config) -> web.Application:
             app[MEMORY] = memory = await stack.enter_async_context(_open_memory(config))
             app[DOORS], app[ROOM] = open_doors(config), Room(config.limits.requests)
             app[health.GUARDS] = memory.guards
+            app[SETTINGS] = Settings(config, partial(_in_force, memory.recall))
             yield
 
     app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
@@ -102,7 +106,14 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
             Erasure(remember, engine.store, replay),
+            recall,
         )
+
+
+def _in_force(recall: Recall, config: Config) -> None:
+    """What is changed while the proxy runs: whoever uses an option that is ``live`` has it from here."""
+    recall.reconfigure(config.recall)
+    logs.set_level(config.log)
 
 
 def _open_journal(config: Config) -> AbstractAsyncContextManager[Journal]:
@@ -135,6 +146,8 @@ def _add_routes(app: web.Application, door: AdminDoor) -> None:
     app.router.add_route("*", "/health/live", health.live)
     app.router.add_route("*", "/health/ready", health.ready)
     app.router.add_route("*", "/metrics", door.before_figures(_not_here))
+    app.router.add_get("/memory/v1/config", door.before(settings.show))
+    app.router.add_patch("/memory/v1/config", door.before(settings.change))
     for path in ("/memory/v1", "/memory/v1/{tail:(?s:.*)}", "/ui", "/ui/{tail:(?s:.*)}"):
         app.router.add_route("*", path, door.before(_not_here))
     app.router.add_route("*", "/{tail:(?s:.*)}", _relayed)
