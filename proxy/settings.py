@@ -73,9 +73,9 @@ class Settings:
             config = _with(self._config, values)
             if persist and values:
                 self._kept = self._keep(values)
+            logger.info("settings changed", options=values, kept=persist)  # before it may be silenced
             self._apply(config)
             self._config = config
-        logger.info("settings changed", options=values, kept=persist)
         return config
 
     def _keep(self, values: Mapping[str, Any]) -> dict[str, Any]:
