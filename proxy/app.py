@@ -34,10 +34,12 @@ from proxy.memory.searching import Searching
 from proxy.memory.sqlite_journal import journal_path, open_journal
 from proxy.memory.transfer import Transfer
 from proxy.memory.turn import Turns
+from proxy.settings import Settings
 from proxy.web import health
 from proxy.web.admin import AdminDoor
 from proxy.web.api.description import openapi
 from proxy.web.api.operation import BASE, route
+from proxy.web.api.settings import SETTINGS
 from proxy.web.api.table import OPERATIONS
 from proxy.web.chat import chat
 from proxy.web.doors import DOORS, open_doors
@@ -67,6 +69,7 @@ def make_app(config: Config) -> web.Application:
             app[MEMORY] = memory = await stack.enter_async_context(_open_memory(config))
             app[DOORS], app[ROOM] = open_doors(config), Room(config.limits.requests)
             app[health.GUARDS] = memory.guards
+            app[SETTINGS] = Settings(config, partial(_in_force, memory.recall))
             yield
 
     app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
@@ -112,10 +115,17 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             Curation(engine.store, engine.embedder, remember, replay, keeping, tell=_tell_nobody),
             Searching(recall, engine.embedder),
             Transfer(engine.store, engine.embedder, remember, keeping),
+            recall,
         )
 
 
 def _tell_nobody(*_: object) -> None: ...
+
+
+def _in_force(recall: Recall, config: Config) -> None:
+    """What is changed while the proxy runs: whoever uses an option that is ``live`` has it from here."""
+    recall.reconfigure(config.recall)
+    logs.set_level(config.log)
 
 
 def _open_journal(config: Config) -> AbstractAsyncContextManager[Journal]:

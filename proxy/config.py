@@ -1,6 +1,7 @@
 """One frozen dataclass per section of ``proxy.yaml``, and the one reader of YAML and environment.
 
-Order of precedence: flags, then ``MEMORY_PROXY_<SECTION>__<KEY>`` in the environment, then the file, then the defaults here.
+Order of precedence: flags, then ``MEMORY_PROXY_<SECTION>__<KEY>`` in the environment, then what a running proxy was told to keep
+(``settings.yaml`` in ``store.path``), then the file, then the defaults here.
 An unknown key or a bad value is a ``ConfigError`` that names the option's full path and what is allowed.
 ``_s`` is seconds, ``_ms`` milliseconds, ``_bytes`` bytes.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +19,13 @@ from typing import Any, Literal
 import yaml
 
 from proxy.errors import ConfigError
-from proxy.options import MASK, address, build, describe, option, path_prefix
+from proxy.options import MASK, address, build, describe, option, path_prefix, refuse_fixed
 
 ENV_PREFIX = "MEMORY_PROXY_"
 _LISTS = ("upstreams", "auth.clients")
+
+Layer = tuple[str, dict[str, Any]]
+"""Where it comes from, and a tree of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +67,25 @@ class NamedUpstream:
 @dataclass(frozen=True, slots=True)
 class Recall:
     enabled: bool = True
-    limit: int = option(5, least=1, most=50)
-    min_score: float = option(0.25, least=0, most=1)
-    token_budget: int = option(600, least=16)
-    profile_token_budget: int = option(200, least=0)
-    facts_token_budget: int = option(400, least=0)
+    limit: int = option(5, least=1, most=50, live=True)
+    min_score: float = option(0.25, least=0, most=1, live=True)
+    token_budget: int = option(600, least=16, live=True)
+    profile_token_budget: int = option(200, least=0, live=True)
+    facts_token_budget: int = option(400, least=0, live=True)
     keep_turns: bool = True
-    show_turns: Literal["exchanges", "messages", "none"] = "exchanges"
-    turn_limit: int = option(3, least=0, most=50)
-    turn_token_budget: int = option(400, least=0)
+    show_turns: Literal["exchanges", "messages", "none"] = option("exchanges", live=True)
+    turn_limit: int = option(3, least=0, most=50, live=True)
+    turn_token_budget: int = option(400, least=0, live=True)
     turn_days: int = option(365, least=0)
     deadline_ms: int = option(150, least=1)
     keep_s: float = option(2.0, least=0)
     retry_s: float = option(1.0, least=0.01)
+    dense_weight: float = option(0.5, least=0, most=1, live=True)
+    memory_weight: float = option(0.5, least=0, most=1, live=True)
+    session_weight: float = option(0.5, least=0, most=1, live=True)
+    importance_weight: float = option(0.02, least=0, most=1, live=True)
+    recency_weight: float = option(0.01, least=0, most=1, live=True)
+    recency_days: int = option(30, least=1, most=36_500, live=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +178,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = option("info", live=True)
     format: Literal["auto", "console", "json"] = "auto"
 
 
@@ -195,14 +205,51 @@ def load(
     overrides: Mapping[str, Any] | None = None,
 ) -> Config:
     """The effective configuration. *overrides* are flags by dotted path, such as ``listen.port``; ``None`` means not given."""
-    tree: dict[str, Any] = {}
-    for origin, layer in _layers(path, os.environ if environ is None else environ, overrides or {}):
-        try:
-            _build_config(layer)  # alone, so that the message can say where the mistake was made
-        except ConfigError as exc:
-            raise ConfigError(f"{origin}: {exc}") from None
-        _merge(layer, into=tree)
-    return _build_config(tree)
+    file = [] if path is None else [(str(path), _read_file(path))]
+    above = [*_environment(os.environ if environ is None else environ), *_flags(overrides or {})]
+    config = _layered([*file, *above])
+    kept_in = settings_path(config)
+    try:
+        kept = read_kept(kept_in)
+    except OSError:  # a store's disk that is away stops no start; ``Settings`` and doctor tell
+        kept = {}
+    return _layered([*file, (str(kept_in), kept), *above]) if kept else config
+
+
+def settings_path(config: Config) -> Path:
+    """Where the proxy keeps what it was told, while it ran, to keep."""
+    return Path(config.store.path) / "settings.yaml"
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """The layer in the file *path*, empty if there is none. Raises ``ConfigError``, or ``OSError`` if it can't be read."""
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    tree = _read_mapping(text, str(path))
+    try:
+        refuse_fixed(Config, tree)
+        build(Config, tree)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: {exc}") from None
+    return tree
+
+
+def kept_options(path: Path) -> list[tuple[str, str, str | None]]:
+    """Each option in the file *path*, its text, and the variable that overrides it. A file that can't be read has none."""
+    try:
+        tree = read_kept(path)
+    except OSError:
+        return []
+    options = [(f"{section}.{key}", text) for section, values in tree.items() for key, text in values.items()]
+    return [(option, text, overriding_variable(option)) for option, text in options]
+
+
+def overriding_variable(option: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The environment variable that sets *option*, such as ``recall.limit``."""
+    environ = os.environ if environ is None else environ
+    return next((name for name, text in environ.items() if _dotted(name, text) == option), None)
 
 
 def as_dict(config: Config, *, mask_secrets: bool = True) -> dict[str, Any]:
@@ -212,7 +259,11 @@ def as_dict(config: Config, *, mask_secrets: bool = True) -> dict[str, Any]:
 
 def render(config: Config) -> str:
     """The effective values as YAML, secrets masked."""
-    return yaml.safe_dump(as_dict(config), sort_keys=False, allow_unicode=True)
+    return as_yaml(as_dict(config))
+
+
+def as_yaml(tree: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
 def _plain(value: Any, mask_secrets: bool) -> Any:
@@ -228,15 +279,27 @@ def _plain(value: Any, mask_secrets: bool) -> Any:
     return value
 
 
-# Layers: trees of plain text, each with the name of where it comes from, weakest first.
+# Layers, weakest first.
 
 
-def _layers(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    if path is not None:
-        yield str(path), _read_file(path)
+def _layered(layers: Iterable[Layer]) -> Config:
+    tree: dict[str, Any] = {}
+    for origin, layer in layers:
+        try:
+            _build_config(layer)  # alone, so that the message can say where the mistake was made
+        except ConfigError as exc:
+            raise ConfigError(f"{origin}: {exc}") from None
+        _merge(layer, into=tree)
+    return _build_config(tree)
+
+
+def _environment(environ: Mapping[str, str]) -> Iterator[Layer]:
     for name, text in sorted(environ.items()):
         if dotted := _dotted(name, text):
             yield name, _tree(dotted, _read_yaml(text, name) if dotted in _LISTS else text)
+
+
+def _flags(flags: Mapping[str, Any]) -> Iterator[Layer]:
     for dotted, value in flags.items():
         if value is not None:
             yield "command line", _tree(dotted, str(value))
@@ -268,13 +331,19 @@ def _merge(layer: dict[str, Any], *, into: dict[str, Any]) -> None:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        tree = _read_yaml(path.read_text(encoding="utf-8"), str(path))
+        text = path.read_bytes()
     except OSError as exc:
         raise ConfigError(f"{path}: can't be read: {exc.strerror}") from exc
+    return _read_mapping(text, str(path))
+
+
+def _read_mapping(text: bytes, origin: str) -> dict[str, Any]:
+    try:
+        tree = _read_yaml(text.decode(), origin)
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"{path}: is not UTF-8 text") from exc
+        raise ConfigError(f"{origin}: is not UTF-8 text") from exc
     if not isinstance(tree or {}, dict):
-        raise ConfigError(f"{path}: must be a mapping of sections, not {describe(tree)}")
+        raise ConfigError(f"{origin}: must be a mapping of sections, not {describe(tree)}")
     return tree or {}
 
 

@@ -2,12 +2,14 @@
 
 MemoryProxyError
  ├─ ConfigError       the configuration is wrong: names the option and what is allowed
+ ├─ SettingsError     settings were to be kept for the next start, and could not be written
  ├─ StoreError        the store could not do what it was asked
  │   ├─ StoreLocked     another process owns the embedded store
  │   └─ StoreMismatch   what is stored does not fit the configuration: retrying won't help
  ├─ EmbedError        a text could not be turned into a vector
  ├─ JournalError      the journal's disk, or its file, did not do its part
  ├─ ModelError        the embedding model could not be fetched or built
+ ├─ RemoteError       a running proxy that a command asked was not to be reached, or said no
  └─ ProxyError        answered to the client, in OpenAI's error shape
      ├─ BadRequest              400: the caller's own header or body is wrong
      ├─ Unauthorized            401: no key that the proxy knows
@@ -37,7 +39,15 @@ class MemoryProxyError(Exception):
 
 
 class ConfigError(MemoryProxyError):
-    """The message is one line: the option's full path, what was wrong, what is allowed."""
+    """The message is one line: the option's full path, what was wrong, what is allowed. *option* is that path, if there is one."""
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        super().__init__(message)
+        self.option = option
+
+
+class SettingsError(MemoryProxyError):
+    """Nothing was changed."""
 
 
 class StoreError(MemoryProxyError):
@@ -62,6 +72,14 @@ class JournalError(MemoryProxyError):
 
 class ModelError(MemoryProxyError):
     """The embedding model is not there and could not be made."""
+
+
+class RemoteError(MemoryProxyError):
+    """*status* is that of its answer, if there was one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ProxyError(MemoryProxyError):

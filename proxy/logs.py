@@ -26,18 +26,35 @@ _SPEAK_FOR_THEMSELVES = (MemoryProxyError, OSError)
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
+_Logger = type("_Logger", (structlog.make_filtering_bound_logger(logging.INFO),), {})
+"""Its base leaves out what is below the level, and is replaced with it: loggers in use follow, and no line pays for that."""
+
+
+class _ForeignHandler(logging.StreamHandler[TextIO]):
+    """Writes what libraries have to say."""
+
+
 def configure(options: Log) -> None:
     """Set up structlog, and the standard library's logging for what aiohttp has to say."""
-    level = logging.getLevelNamesMapping()[options.level.upper()]
     if options.format == "json" or (options.format == "auto" and not sys.stderr.isatty()):
-        _configure_json(level)
+        _configure_json()
     else:
-        _configure_console(level)
+        _configure_console()
+    set_level(options)
 
 
-def _configure_json(level: int) -> None:
-    _configure(level, [_json_line], structlog.BytesLoggerFactory(sys.stderr.buffer))
-    _configure_foreign(level, _format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps))
+def set_level(options: Log) -> None:
+    """From the next line on, of whichever logger; where ``configure`` has not been called, nothing changes."""
+    level = logging.getLevelNamesMapping()[options.level.upper()]
+    _Logger.__bases__ = (structlog.make_filtering_bound_logger(level),)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _ForeignHandler):
+            handler.setLevel(max(level, logging.WARNING))
+
+
+def _configure_json() -> None:
+    _configure([_json_line], structlog.BytesLoggerFactory(sys.stderr.buffer))
+    _configure_foreign(_format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps))
 
 
 def _json_line(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
@@ -49,29 +66,29 @@ def _json_line(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
     return orjson.dumps(event, default=repr, option=_JSON_OPTIONS)
 
 
-def _configure_console(level: int) -> None:
+def _configure_console() -> None:
     console = structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)
-    _configure(level, [*_STAMPED, console], structlog.PrintLoggerFactory(sys.stderr))
-    _configure_foreign(level, console)
+    _configure([*_STAMPED, console], structlog.PrintLoggerFactory(sys.stderr))
+    _configure_foreign(console)
 
 
-def _configure(level: int, processors: list[Processor], factory: Any) -> None:
+def _configure(processors: list[Processor], factory: Any) -> None:
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_Logger,
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
 
 
-def _configure_foreign(level: int, *render: Processor) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+def _configure_foreign(*render: Processor) -> None:
+    handler = _ForeignHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render], foreign_pre_chain=_STAMPED
         )
     )
-    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def _without_contents(exc_info: ExcInfo) -> str:

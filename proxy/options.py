@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from proxy.errors import ConfigError
 
 MASK = "********"
+_EXACT = 2**53
+"""Up to here a float holds every whole number."""
 
 
 def option(
@@ -25,28 +27,60 @@ def option(
     least: float | None = None,
     most: float | None = None,
     secret: bool = False,
+    live: bool = False,
     read: Callable[[str], str] | None = None,
 ) -> Any:
-    """A dataclass field with a range (both ends allowed), a mask for display, or a reader of its own."""
-    return field(default=default, metadata={"least": least, "most": most, "secret": secret, "read": read})
+    """A dataclass field with a range (both ends allowed), a mask for display, or a reader of its own.
+
+    *live*: it may be changed while the proxy runs, since nobody keeps it beyond a request.
+    """
+    return field(default=default, metadata={"least": least, "most": most, "secret": secret, "live": live, "read": read})
 
 
 def build(kind: Any, tree: Any, path: str = "") -> Any:
     """A *kind* from a tree of mappings, lists and texts; *path* is where the tree hangs. An empty text is an empty section."""
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: must be a mapping, not {describe(tree)}")
+        raise ConfigError(f"{path}: must be a mapping, not {describe(tree)}", option=path)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     values = {}
     for key, value in tree.items():
         where = f"{path}.{key}" if path else key
         if key not in fields:
-            raise ConfigError(f"{where}: unknown option; allowed here: {', '.join(fields)}")
+            raise ConfigError(f"{where}: unknown option; allowed here: {', '.join(fields)}", option=where)
         values[key] = _convert(hints[key], value, where, fields[key].metadata)
     missing = [f.name for f in fields.values() if f.name not in values and _required(f)]
     if missing:
-        raise ConfigError(f"{path}: needs {', '.join(missing)}")
+        raise ConfigError(f"{path}: needs {', '.join(missing)}", option=path)
     return kind(**values)
+
+
+def refuse_fixed(kind: Any, tree: Mapping[str, Any], path: str = "") -> None:
+    """Raise ``ConfigError`` if *tree* has an option of *kind* that is not ``live``; unknown ones are for ``build`` to refuse."""
+    hints = typing.get_type_hints(kind)
+    for f in dataclasses.fields(kind):
+        where = f"{path}.{f.name}" if path else f.name
+        if f.name not in tree:
+            continue
+        if dataclasses.is_dataclass(hints[f.name]):
+            if isinstance(tree[f.name], dict):
+                refuse_fixed(hints[f.name], tree[f.name], where)
+        elif not f.metadata.get("live"):
+            raise ConfigError(f"{where}: can't be changed while the proxy runs, only before it starts", option=where)
+
+
+def as_texts(value: Any) -> Any:
+    """JSON's values as the texts that ``build`` reads."""
+    match value:
+        case dict():
+            return {key: as_texts(each) for key, each in value.items()}
+        case list():
+            return [as_texts(each) for each in value]
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return str(int(value))  # to JSON, 8.0 is as whole as 8
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _required(f: dataclasses.Field[Any]) -> bool:
@@ -59,7 +93,7 @@ def _convert(hint: Any, value: Any, where: str, rules: Mapping[str, Any]) -> Any
     if typing.get_origin(hint) is tuple:
         return _convert_list(typing.get_args(hint)[0], [] if value == "" else value, where)
     if not isinstance(value, str):
-        raise ConfigError(f"{where}: must be one value, not {describe(value)}")
+        raise ConfigError(f"{where}: must be one value, not {describe(value)}", option=where)
     if isinstance(hint, types.UnionType):
         return None if value.lower() in ("", "~", "null") else _convert(typing.get_args(hint)[0], value, where, rules)
     return _scalar(hint, value.strip(), where, rules)
@@ -67,7 +101,7 @@ def _convert(hint: Any, value: Any, where: str, rules: Mapping[str, Any]) -> Any
 
 def _convert_list(item_hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise ConfigError(f"{where}: must be a list, not {describe(value)}")
+        raise ConfigError(f"{where}: must be a list, not {describe(value)}", option=where)
     return tuple(_convert(item_hint, item, f"{where}[{i}]", {}) for i, item in enumerate(value))
 
 
@@ -77,7 +111,7 @@ def _scalar(hint: Any, text: str, where: str, rules: Mapping[str, Any]) -> Any:
         _check_range(value, rules)
     except ValueError as exc:
         shown = MASK if rules.get("secret") else repr(text)
-        raise ConfigError(f"{where}: {shown} is not allowed; use {exc}") from None
+        raise ConfigError(f"{where}: {shown} is not allowed; use {exc}", option=where) from None
     return value
 
 

@@ -14,6 +14,7 @@ from proxy.config import (
     Config,
     Identity,
     Listen,
+    Log,
     NamedUpstream,
     Recall,
     Store,
@@ -70,6 +71,51 @@ class TestPrecedence:
     def test_the_process_environment_is_read_by_default(self, monkeypatch):
         monkeypatch.setenv("MEMORY_PROXY_STORE__PATH", "elsewhere")
         assert load(None).store.path == "elsewhere"
+
+
+class TestKept:
+    """What a running proxy was told to keep."""
+
+    def keep(self, tmp_path, text):
+        (tmp_path / "settings.yaml").write_text(text, encoding="utf-8")
+        return {"MEMORY_PROXY_STORE__PATH": str(tmp_path)}
+
+    def test_it_lies_above_the_file_and_below_the_environment(self, tmp_path):
+        environ = self.keep(tmp_path, "recall: {limit: 8, turn_limit: 9}\nlog:\n  level: debug\n")
+        config = configure(tmp_path, "recall: {limit: 2, keep_s: 1}", environ | {"MEMORY_PROXY_RECALL__TURN_LIMIT": "1"})
+        assert (config.recall, config.log) == (Recall(limit=8, keep_s=1, turn_limit=1), Log(level="debug"))
+
+    def test_the_file_may_say_where_it_lies(self, tmp_path):
+        self.keep(tmp_path, "recall: {limit: 8}")
+        assert configure(tmp_path, f"store: {{path: '{tmp_path}'}}").recall.limit == 8
+
+    @pytest.mark.parametrize("text", ["", "# nothing\n", "recall:\n"])
+    def test_it_may_be_empty(self, tmp_path, text):
+        assert load(None, environ=self.keep(tmp_path, text)) == Config(store=Store(path=str(tmp_path)))
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("recall: {limit: 51}", "recall.limit: '51' is not allowed; use 1 to 50"),
+            ("recall: {enabled: false}", "recall.enabled: can't be changed while the proxy runs, only before it starts"),
+            ("upstreams: []", "upstreams: can't be changed while the proxy runs, only before it starts"),
+            ("log: debug", "log: must be a mapping, not 'debug'"),
+            ("[", "is not YAML: line 1: expected the node content, but found '<stream end>'"),
+            ("5", "must be a mapping of sections, not '5'"),
+        ],
+    )
+    def test_a_mistake_names_it(self, tmp_path, text, said):
+        with pytest.raises(ConfigError) as caught:
+            load(None, environ=self.keep(tmp_path, text))
+        assert str(caught.value) == f"{tmp_path / 'settings.yaml'}: {said}"
+
+    def test_one_that_can_t_be_read_stops_no_start(self, tmp_path):
+        (tmp_path / "settings.yaml").mkdir()
+        assert load(None, environ={"MEMORY_PROXY_STORE__PATH": str(tmp_path)}).recall == Recall()
+
+    def test_a_store_that_is_no_folder_has_none(self, tmp_path):
+        (tmp_path / "file").touch()
+        assert load(None, environ={"MEMORY_PROXY_STORE__PATH": str(tmp_path / "file")}).recall == Recall()
 
 
 class TestEnvironment:
@@ -176,7 +222,7 @@ class TestValues:
             ("recall: 5", "recall: must be a mapping, not '5'"),
             (
                 "recall: {limits: 5}",
-                "recall.limits: unknown option; allowed here: enabled, limit, min_score, token_budget, profile_token_budget, facts_token_budget, keep_turns, show_turns, turn_limit, turn_token_budget, turn_days, deadline_ms, keep_s, retry_s",
+                "recall.limits: unknown option; allowed here: enabled, limit, min_score, token_budget, profile_token_budget, facts_token_budget, keep_turns, show_turns, turn_limit, turn_token_budget, turn_days, deadline_ms, keep_s, retry_s, dense_weight, memory_weight, session_weight, importance_weight, recency_weight, recency_days",
             ),
         ],
     )

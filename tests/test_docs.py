@@ -38,6 +38,20 @@ def test_every_section_of_the_configuration_is_documented() -> None:
     assert {path.partition(".")[0] for path in options()} == {field.name for field in dataclasses.fields(Config)}
 
 
+def test_what_can_be_changed_while_it_runs_is_listed() -> None:
+    section = (
+        (ROOT / "docs" / "operations.md").read_text().partition("These options can be changed:")[2].partition("All others")[0]
+    )
+    live = [
+        f"{section.name}.{each.name}"
+        for section in dataclasses.fields(Config)
+        if dataclasses.is_dataclass(value := getattr(Config(), section.name))
+        for each in dataclasses.fields(value)
+        if each.metadata.get("live")
+    ]
+    assert re.findall(r"`([a-z_.]+)`", section) == live
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", page.read_text())]

@@ -13,12 +13,13 @@ PACKAGE = Path(__file__).parent.parent / "proxy"
 ROOMS = ["__main__", "cli", "demo", "app", "web", "memory", "core"]
 """Each may import itself and those to its right."""
 
-LEAVES = {"errors", "options", "config", "resources", "logs"}
+LEAVES = {"errors", "options", "config", "files", "resources", "settings", "logs"}
 """Every room but the core may import these; they import each other only."""
 
 IMPORTERS = {
     "aiohttp": {"app", "demo", "web"},
     "fastembed": {"memory.embedder"},
+    "httpx": {"cli.remote"},
     "huggingface_hub": {"memory.models"},
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},

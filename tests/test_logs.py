@@ -73,6 +73,35 @@ def test_what_is_below_the_level_is_not_written(configured, capfd):
     assert lines(capfd) == []
 
 
+def test_the_level_changes_for_loggers_in_use(configured, capfd):
+    configured(Log(format="json"))
+    ours, bound, theirs = structlog.get_logger(), structlog.get_logger().bind(part="store"), logging.getLogger("aiohttp.server")
+
+    def write(text):
+        ours.debug(text)
+        bound.info(text)
+        theirs.warning(text)
+        ours.error(text)
+
+    for level in ("info", "debug", "error", "warning"):
+        logs.set_level(Log(level=level))
+        write(f"at {level}")
+    levels = ["debug", "info", "warning", "error"]
+    assert [(line["event"], line["level"]) for line in lines(capfd)] == [
+        *[("at info", each) for each in levels[1:]],
+        *[("at debug", each) for each in levels],
+        *[("at error", each) for each in levels[3:]],
+        *[("at warning", each) for each in levels[2:]],
+    ]
+
+
+def test_where_the_log_is_not_ours_its_level_stays():
+    root = logging.getLogger()
+    before = [root.level, *(each.level for each in root.handlers)]
+    logs.set_level(Log(level="error"))
+    assert [root.level, *(each.level for each in root.handlers)] == before
+
+
 def test_on_a_terminal_lines_are_for_people(configured, capfd):
     configured(Log(format="console"))
     structlog.get_logger().info("listening", address="http://127.0.0.1:8080")

@@ -166,3 +166,25 @@ class TestMemory:
             answering.connection.transport.pause_reading()
             await stuck.wait()
             assert proxy.resident_bytes < before + 16 * MB
+
+
+async def test_the_level_of_its_log_changes_while_it_runs(start: Start, client: aiohttp.ClientSession):
+    proxy = await start()
+
+    async def ask(method: str, path: str, tree: object = None) -> None:
+        async with client.request(method, f"{proxy.address}{path}", json=tree) as answer:
+            assert answer.status == 200
+
+    for level in ("error", "debug"):
+        await ask("GET", "/health/live")
+        await ask("PATCH", "/memory/v1/config", {"log": {"level": level}})
+    proxy.signal(signal.SIGTERM)
+    await asyncio.to_thread(proxy.logged, "stopping")
+    assert [(line["event"], line.get("method")) for line in proxy._log.news()] == [
+        ("listening", None),
+        ("request", "GET"),
+        ("settings changed", None),
+        # Silence, and then the answer that ended it.
+        ("request", "PATCH"),
+        ("stopping", None),
+    ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from proxy.cli.arguments import add_config, config_path, load_config
-from proxy.config import Config, Embedding, check_reach, client_keys
+from proxy.config import Config, Embedding, check_reach, client_keys, kept_options, read_kept, settings_path
 from proxy.errors import ConfigError, JournalError, MemoryProxyError, ModelError, StoreError, StoreLocked, UpstreamUnreachable
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ def _run(args: argparse.Namespace) -> int:
 
 def _checks(config: Config) -> Iterator[tuple[str, Check]]:
     connect_timeout_s = config.upstream.connect_timeout_s
+    kept = settings_path(config)
+    if os.path.lexists(kept):
+        yield "settings", partial(_settings, kept)
     yield "store", lambda: asyncio.run(_store(config))
     yield "journal", partial(_journal, config)
     yield "embedder", lambda: asyncio.run(_embedder(config))
@@ -66,6 +71,15 @@ def _passes(console: Console, name: str, check: Check) -> bool:
 
 def _report(console: Console, name: str, found: str, *, ok: bool) -> None:
     console.print(Text("ok  ", "green") if ok else Text("FAIL", "bold red"), Text(f"{name}: {found}"))
+
+
+def _settings(path: Path) -> str:
+    try:
+        read_kept(path)
+    except OSError as exc:
+        raise ConfigError(f"{path} can't be read: {exc.strerror}; correct its owner, or remove it") from exc
+    options = [f"{option} ({variable} overrides it)" if variable else option for option, _, variable in kept_options(path)]
+    return f"{path}, kept from a running proxy: {', '.join(options) or 'nothing'}"
 
 
 async def _store(config: Config) -> str:

@@ -33,6 +33,8 @@ class Profile:
 
         What reads as an order to the model is never in it, nor what is for one conversation only.
         """
+        if not (self._token_budget or self._facts_token_budget):
+            return []
         found = await self._found(owner)
         standing = [each for each in found if not each.flagged and each.scope != "session"]
         facts = sorted((each for each in standing if each.type == KEYED), key=lambda each: each.key or "")

@@ -14,28 +14,44 @@ min-max fusion, as in Bruch, Gai and Ingber, "An Analysis of Fusion Functions fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from proxy.core.models import ScoredMemory, Scores
 from proxy.core.places import conversation_of, has_place, turn_of
 from proxy.memory.store import Choice, Hit, Hits
 
-DENSE_WEIGHT = 0.5
-MEMORY_WEIGHT = 0.5
-"""What a turn gets of the best score among the memories that were extracted from it."""
-SESSION_WEIGHT = 0.5
 LEAST_WORDS = 0.25
 """The share of the best one's BM25 score that lets a hit in which is not near."""
 LEAST_WORDS_ALONE = 0.5
 """The same where words are all there is, and nothing says that what has only some common ones is far."""
-IMPORTANCE_WEIGHT = 0.02
-RECENCY_WEIGHT = 0.01
-RECENCY_DAYS = 30
-_MOST = (1 + MEMORY_WEIGHT) * (1 + SESSION_WEIGHT) + IMPORTANCE_WEIGHT + RECENCY_WEIGHT
 
 
-def rank(hits: Hits, *, min_score: float, limit: int) -> list[Choice]:
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What counts how much, 0 to 1 each. *dense*: meaning; the words have the rest.
+
+    *memory*: what a turn gets of the best score among the memories that were extracted from it. *session*: what all get of the best
+    in their conversation. *importance* and *recency* are added; recency halves in *recency_days*.
+    """
+
+    dense: float = 0.5
+    memory: float = 0.5
+    session: float = 0.5
+    importance: float = 0.02
+    recency: float = 0.01
+    recency_days: float = 30
+
+    @property
+    def most(self) -> float:
+        """The best score that there can be."""
+        return (1 + self.memory) * (1 + self.session) + self.importance + self.recency
+
+
+WEIGHTS = Weights()
+
+
+def rank(hits: Hits, *, min_score: float, limit: int, weights: Weights = WEIGHTS) -> list[Choice]:
     """The best *limit*, best first. One hit at least must be near, which is a cosine similarity of *min_score*; else it is nothing.
 
     Of the others, what is neither near nor has enough of the words is there only because lists have a length.
@@ -45,22 +61,22 @@ def rank(hits: Hits, *, min_score: float, limit: int) -> list[Choice]:
     if nearest is not None and nearest < min_score:
         return []
     least_words = LEAST_WORDS_ALONE if nearest is None else LEAST_WORDS
-    memories = _fused(hits.dense, hits.sparse, min_score, least_words)
-    turns = _fused(hits.turns_dense, hits.turns_sparse, min_score, least_words)
-    lent = _best((turn_of(each), MEMORY_WEIGHT * score) for each, score in memories.items() if has_place(each))
+    memories = _fused(hits.dense, hits.sparse, min_score, least_words, weights.dense)
+    turns = _fused(hits.turns_dense, hits.turns_sparse, min_score, least_words, weights.dense)
+    lent = _best((turn_of(each), weights.memory * score) for each, score in memories.items() if has_place(each))
     scores = memories | {turn: turns.get(turn, 0.0) + lent.get(turn, 0.0) for turn in turns | lent}
-    session = _best((conversation_of(each), SESSION_WEIGHT * score) for each, score in scores.items() if has_place(each))
+    session = _best((conversation_of(each), weights.session * score) for each, score in scores.items() if has_place(each))
     lifted = {each: score + (session[conversation_of(each)] if has_place(each) else 0.0) for each, score in scores.items()}
     best = sorted(lifted, key=lifted.__getitem__, reverse=True)[:limit]
     return _explained(best, lifted, hits, lent, session)
 
 
-def _fused(dense: Sequence[Hit], sparse: Sequence[Hit], min_score: float, least_words: float) -> dict[str, float]:
-    """The union of two lists, by id."""
+def _fused(dense: Sequence[Hit], sparse: Sequence[Hit], min_score: float, least_words: float, share: float) -> dict[str, float]:
+    """The union of two lists, by id; *share* is that of the dense one."""
     near, fitting = _scaled(dense), _scaled(sparse)
     enough = least_words * max((hit.score for hit in sparse), default=0.0)
     let_in = [hit.id for hit in dense if hit.score >= min_score] + [hit.id for hit in sparse if hit.score >= enough > 0]
-    return {each: DENSE_WEIGHT * near.get(each, 0.0) + (1 - DENSE_WEIGHT) * fitting.get(each, 0.0) for each in let_in}
+    return {each: share * near.get(each, 0.0) + (1 - share) * fitting.get(each, 0.0) for each in let_in}
 
 
 def _scaled(hits: Sequence[Hit]) -> dict[str, float]:
@@ -98,18 +114,19 @@ def _explained(
     ]
 
 
-def weighed(found: Iterable[ScoredMemory], now: datetime) -> list[ScoredMemory]:
+def weighed(found: Iterable[ScoredMemory], now: datetime, weights: Weights = WEIGHTS) -> list[ScoredMemory]:
     """*found* with their importance and recency counted in, so that they decide between equals; scores are from 0 to 1.
 
     Recency that does more than break ties finds less (measured); so do opinions about what is important.
     """
-    return sorted((_weighed(each, now) for each in found), key=lambda each: each.score, reverse=True)
+    most = weights.most
+    return sorted((_weighed(each, now, weights, most) for each in found), key=lambda each: each.score, reverse=True)
 
 
-def _weighed(found: ScoredMemory, now: datetime) -> ScoredMemory:
+def _weighed(found: ScoredMemory, now: datetime, weights: Weights, most: float) -> ScoredMemory:
     memory = found.memory
     age_days = max(0.0, (now - (memory.last_accessed_at or memory.created_at)).total_seconds() / 86_400)
-    importance = IMPORTANCE_WEIGHT * memory.importance
-    recency = RECENCY_WEIGHT * 0.5 ** (age_days / RECENCY_DAYS)
-    score = (found.score + importance + recency) / _MOST
+    importance = weights.importance * memory.importance
+    recency = weights.recency * 0.5 ** (age_days / weights.recency_days)
+    score = min(1.0, (found.score + importance + recency) / most)  # rounding may lead beyond
     return replace(found, score=score, scores=replace(found.scores, importance=importance, recency=recency))

@@ -18,7 +18,7 @@ from proxy.errors import EmbedError, StoreError
 from proxy.memory import clock
 from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.profile import Profile
-from proxy.memory.ranking import rank, weighed
+from proxy.memory.ranking import Weights, rank, weighed
 from proxy.memory.seldom import Seldom
 from proxy.memory.selection import Present, select_memories, select_turns
 from proxy.memory.store import MemoryStore, Pick, Query
@@ -26,7 +26,7 @@ from proxy.memory.store import MemoryStore, Pick, Query
 _CANDIDATES = 50
 _RANKED = 40
 _READ = 16
-"""Of those ranked, for a chat: it shows a few, and some are left out for others."""
+"""Of those ranked, for a chat: it shows a few, and some are left out for others. More if it may show more than by default."""
 
 _QUERY_CHARS = 2000
 
@@ -54,6 +54,38 @@ class Recalled:
     trouble: str | None = None
 
 
+class _Tuned:
+    """What follows from the options. It is replaced as a whole: a search under way goes on as it began.
+
+    With it go the picks, by which ``RecentSearches`` tells searches apart: what was found with other options isn't found again.
+    """
+
+    def __init__(self, options: config.Recall, store: MemoryStore, redact: Redact) -> None:
+        self.options = options
+        self.weights = weights_of(options)
+        self.pick = partial(rank, min_score=options.min_score, limit=_RANKED, weights=self.weights)
+        self.pick_few = partial(self.pick, limit=max(_READ, 2 * (options.limit + options.turn_limit)))
+        self.profile = Profile(
+            store, token_budget=options.profile_token_budget, facts_token_budget=options.facts_token_budget, redact=redact
+        )
+        self.note_of_turn = partial(note_of_turn, redact=redact, with_reply=options.show_turns == "exchanges")
+
+    @property
+    def shows_turns(self) -> bool:
+        return self.options.keep_turns and self.options.show_turns != "none"
+
+
+def weights_of(options: config.Recall) -> Weights:
+    return Weights(
+        dense=options.dense_weight,
+        memory=options.memory_weight,
+        session=options.session_weight,
+        importance=options.importance_weight,
+        recency=options.recency_weight,
+        recency_days=options.recency_days,
+    )
+
+
 class Recall:
     """Finds memories, turns and what the user wants always, as *options* bounds them, for at most *at_once* messages at a time."""
 
@@ -62,17 +94,17 @@ class Recall:
     ) -> None:
         self._store = store
         self._embedder = embedder
-        self._options = options
+        self._redact = redact
+        self._deadline_s = options.deadline_ms / 1000
         self._at_once = at_once
         self._under_way = 0
         self._seldom = Seldom()
-        self._profile = Profile(
-            store, token_budget=options.profile_token_budget, facts_token_budget=options.facts_token_budget, redact=redact
-        )
         self._note = partial(note_of, redact=redact)
-        self._note_of_turn = partial(note_of_turn, redact=redact, with_reply=options.show_turns == "exchanges")
-        self._pick = partial(rank, min_score=options.min_score, limit=_RANKED)
-        self._pick_few = partial(rank, min_score=options.min_score, limit=_READ)
+        self.reconfigure(options)
+
+    def reconfigure(self, options: config.Recall) -> None:
+        """From the next message on. The deadline stays: the guards of store and embedder were made for it."""
+        self._tuned = _Tuned(options, self._store, self._redact)
 
     async def recall(self, owner: Owner, asked: Asked) -> Recalled:
         """What to show *owner*'s model with a message. Never raises: a late or failing search finds nothing.
@@ -85,8 +117,8 @@ class Recall:
             return self._without("busy")
         self._under_way += 1
         try:
-            async with asyncio.timeout(self._options.deadline_ms / 1000):
-                return await self._recall(owner, asked)
+            async with asyncio.timeout(self._deadline_s):
+                return await self._recall(owner, asked, self._tuned)
         except TimeoutError:
             return self._without("deadline")
         except StoreError:
@@ -104,22 +136,24 @@ class Recall:
         Of a message without content words ("yes, do that") it is the last one that has some that is looked for.
         Without the embedder they are found by their words alone.
         """
-        query = await self._query(asked, as_of)
-        return await self._search(owner, query, self._pick) if query else []
+        tuned = self._tuned
+        query = await self._query(asked, tuned, as_of)
+        return await self._search(owner, query, tuned.pick, tuned.weights) if query else []
 
     async def search(
         self, owner: Owner, query: Query, *, min_score: float | None = None, limit: int = _RANKED
     ) -> list[ScoredMemory]:
         """What fits *query* as it stands, best first. *min_score*: the floor, if it is not to be that of chats."""
-        floor = self._options.min_score if min_score is None else min_score
-        return await self._search(owner, query, partial(rank, min_score=floor, limit=limit))
+        tuned = self._tuned
+        floor = tuned.options.min_score if min_score is None else min_score
+        return await self._search(owner, query, partial(tuned.pick, min_score=floor, limit=limit), tuned.weights)
 
-    async def _query(self, asked: Asked, as_of: datetime | None = None) -> Query | None:
+    async def _query(self, asked: Asked, tuned: _Tuned, as_of: datetime | None = None) -> Query | None:
         text = next((each for each in (asked.text, *reversed(asked.earlier)) if has_content(each)), None)
         if text is None:
             return None
         text = text.strip()[-_QUERY_CHARS:]
-        return Query(text, await self._vector(text), asked.session, as_of, turns=self._shows_turns)
+        return Query(text, await self._vector(text), asked.session, as_of, turns=tuned.shows_turns)
 
     async def _vector(self, text: str) -> Vector | None:
         try:
@@ -127,31 +161,27 @@ class Recall:
         except EmbedError:
             return None
 
-    async def _search(self, owner: Owner, query: Query, pick: Pick) -> list[ScoredMemory]:
+    async def _search(self, owner: Owner, query: Query, pick: Pick, weights: Weights) -> list[ScoredMemory]:
         found = await self._store.search(owner, query, limit=_CANDIDATES, pick=pick)
         when = query.as_of or clock.now()
         # A turn that is found by a memory of its own may have ended.
-        return weighed((each for each in found if each.memory.holds_at(when)), when)
+        return weighed((each for each in found if each.memory.holds_at(when)), when, weights)
 
-    @property
-    def _shows_turns(self) -> bool:
-        return self._options.keep_turns and self._options.show_turns != "none"
-
-    async def _recall(self, owner: Owner, asked: Asked) -> Recalled:
+    async def _recall(self, owner: Owner, asked: Asked, tuned: _Tuned) -> Recalled:
         # First, as without the store there is no use for the vector, which takes longest.
-        profile = [each for each in await self._profile.of(owner) if not asked.knows(each.memory)]
-        query = await self._query(asked)
-        found = await self._search(owner, query, self._pick_few) if query else []
+        profile = [each for each in await tuned.profile.of(owner) if not asked.knows(each.memory)]
+        query = await self._query(asked, tuned)
+        found = await self._search(owner, query, tuned.pick_few, tuned.weights) if query else []
         present = replace(asked.present, ids=asked.present.ids | {note.memory.id for note in profile})
-        memories = select_memories(found, present, limit=self._options.limit)
-        turns = select_turns(found, present, memories, limit=self._options.turn_limit)
+        memories = select_memories(found, present, limit=tuned.options.limit)
+        turns = select_turns(found, present, memories, limit=tuned.options.turn_limit)
         notes = [
             *profile,
             *within_budget(
                 [self._note(each) for each in await self._with_conflicts(owner, memories, present)],
-                self._options.token_budget - FRAME_TOKENS,
+                tuned.options.token_budget - FRAME_TOKENS,
             ),
-            *within_budget(await self._notes_of_turns(owner, turns), self._options.turn_token_budget),
+            *within_budget(await self._notes_of_turns(owner, turns, tuned), tuned.options.turn_token_budget),
         ]
         shown = asked.present.ids
         held = {id_ for id_, each in (await self._get(owner, shown)).items() if asked.present.was_shown(each)}
@@ -165,12 +195,12 @@ class Recall:
         pairs = [[memory, *(others[each] for each in memory.conflicts if each in others)] for memory in memories]
         return list({each.id: each for pair in pairs for each in pair}.values())
 
-    async def _notes_of_turns(self, owner: Owner, found: Sequence[ScoredMemory]) -> list[Note]:
+    async def _notes_of_turns(self, owner: Owner, found: Sequence[ScoredMemory], tuned: _Tuned) -> list[Note]:
         """Each turn, with the messages before and after it."""
         places = [(beside(turn.memory.id, -1), beside(turn.memory.id, 1)) for turn in found]
         there = await self._get(owner, {each for pair in places for each in pair if each is not None})
         return [
-            self._note_of_turn(turn.memory, there.get(before or ""), there.get(after or ""))
+            tuned.note_of_turn(turn.memory, there.get(before or ""), there.get(after or ""))
             for turn, (before, after) in zip(found, places, strict=True)
         ]
 

@@ -7,7 +7,6 @@ The proxy's own paths have ``web/admin.py``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from proxy.config import ClientKeys, Config, check_reach, client_keys
 from proxy.core.identity import MODE_HEADER, Mode, read_mode
 from proxy.core.keys import KeyRing, ShownKey, replace_keys, shown_keys, tenant_of
 from proxy.errors import ConfigError, Forbidden, Unauthorized
+from proxy.files import write_private
 
 TENANT = "default"
 KEYLESS_TENANT = "keyless"
@@ -133,8 +133,7 @@ def _tenant_secret(config: Config) -> bytes:
 
 def _kept_secret(path: Path) -> bytes:
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_private(path, token_bytes(_SECRET_BYTES))
+        write_private(path, token_bytes(_SECRET_BYTES))
     secret = path.read_bytes()
     if len(secret) != _SECRET_BYTES:
         # With another secret every tenant would have another name, and lose its memories without a word.
@@ -142,14 +141,3 @@ def _kept_secret(path: Path) -> bytes:
             f"identity.tenant: {path} must hold {_SECRET_BYTES} bytes, not {len(secret)}; bring it back from a backup"
         )
     return secret
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    """Whole or not at all, and for no other account to read."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

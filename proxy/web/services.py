@@ -12,6 +12,7 @@ from proxy.memory.embedder import Embedder
 from proxy.memory.erase import Erasure
 from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
+from proxy.memory.recall import Recall
 from proxy.memory.remember import Remember
 from proxy.memory.searching import Searching
 from proxy.memory.store import MemoryStore
@@ -38,6 +39,7 @@ class MemoryServices:
     curation: Curation
     searching: Searching
     transfer: Transfer
+    recall: Recall
 
 
 MEMORY = web.AppKey("memory", MemoryServices)

@@ -44,6 +44,21 @@ def test_a_working_set_up_passes(configured, api, capsys):
     assert api.paths == ["/v1/models"]
 
 
+def test_what_a_running_proxy_was_told_to_keep_is_told(configured, capsys, monkeypatch):
+    kept = configured / "data" / "settings.yaml"
+    kept.parent.mkdir()
+    kept.write_text("recall: {limit: 8}\nlog: {level: debug}\n", encoding="utf-8")
+    monkeypatch.setenv("MEMORY_PROXY_LOG__LEVEL", "error")
+    status, lines = examine(capsys)
+    options = "recall.limit, log.level (MEMORY_PROXY_LOG__LEVEL overrides it)"
+    assert (status, lines[1]) == (0, f"ok   settings: data/settings.yaml, kept from a running proxy: {options}")
+    kept.unlink()
+    kept.mkdir()
+    status, lines = examine(capsys)
+    said = "FAIL settings: data/settings.yaml can't be read: Is a directory; correct its owner, or remove it"
+    assert (status, lines[1]) == (1, said)
+
+
 def test_several_upstreams_are_asked_each(configured, api, capsys, monkeypatch):
     dead = closed_address()
     upstreams = f"[{{name: a, base_url: {api.url}, prefix: /a}}, {{name: b, base_url: {dead}, prefix: /b}}]"

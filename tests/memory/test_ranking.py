@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.core.models import Memory, Owner, ScoredMemory, Scores
 from proxy.core.places import conversation, memory_id, turn_id
-from proxy.memory.ranking import rank, weighed
+from proxy.memory.ranking import Weights, rank, weighed
 from proxy.memory.store import Choice, Hit, Hits
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -96,6 +96,21 @@ def test_the_best_of_a_conversation_lifts_the_others():
     ]
 
 
+def test_weights_say_what_counts():
+    dense, sparse = hits({"a": 0.9, "b": 0.8, "c": 0.7}), hits({"c": 9.0, "b": 8.5, "a": 1.0})
+    first = {
+        share: rank(Hits(dense, sparse), min_score=0.25, limit=1, weights=Weights(dense=share))[0].id for share in (0, 0.5, 1)
+    }
+    assert first == {0: "c", 0.5: "b", 1: "a"}
+
+
+def test_without_weight_neither_memories_nor_conversations_lift():
+    turn = turn_id(TALK, 1)
+    lists = Hits(hits({memory_id(turn, "x"): 0.9}), [], hits({turn: 0.8}), [])
+    found = rank(lists, min_score=0.25, limit=9, weights=Weights(memory=0, session=0))
+    assert [(each.score, each.scores.neighbour, each.scores.session) for each in found] == [(0.5, 0.0, 0.0)] * 2
+
+
 def scored(score: float, **fields: object) -> ScoredMemory:
     memory = Memory(id=str(score), content="x", created_at=NOW - timedelta(days=400), updated_at=NOW)
     return ScoredMemory(replace(memory, **fields), score)
@@ -122,16 +137,27 @@ def test_what_was_said_a_moment_from_now_is_new():
     assert weighed([scored(1.0, created_at=NOW + timedelta(days=9))], NOW)[0].scores.recency == 0.01
 
 
+def test_what_importance_and_age_add_can_be_set():
+    weights = Weights(memory=0, session=0, importance=0.5, recency=0.5, recency_days=10)
+    [found] = weighed([scored(1.0, created_at=NOW - timedelta(days=20), importance=0.4)], NOW, weights)
+    assert (found.score, found.scores) == (pytest.approx((1.0 + 0.2 + 0.125) / 2), Scores(importance=0.2, recency=0.125))
+
+
 _IDS = st.sampled_from([*"abcd", *(turn_id(TALK, at) for at in range(3)), memory_id(turn_id(TALK, 1), "x")])
 _COSINES = st.dictionaries(_IDS, st.floats(-1, 1), max_size=8).map(hits)
 _WEIGHTS = st.dictionaries(_IDS, st.floats(0, 50), max_size=8).map(hits)
 
 
 @settings(deadline=None)
-@given(st.builds(Hits, _COSINES, _WEIGHTS, _COSINES, _WEIGHTS), st.floats(0, 1), st.integers(1, 5))
-def test_scores_are_from_0_to_1_and_fall(lists: Hits, min_score: float, limit: int):
-    found = rank(lists, min_score=min_score, limit=limit)
-    final = weighed([replace(scored(1.0), score=each.score) for each in found], NOW)
+@given(
+    st.builds(Hits, _COSINES, _WEIGHTS, _COSINES, _WEIGHTS),
+    st.floats(0, 1),
+    st.integers(1, 5),
+    st.just(Weights()) | st.builds(Weights, *[st.floats(0, 1)] * 5, st.integers(1, 36_500)),
+)
+def test_scores_are_from_0_to_1_and_fall(lists: Hits, min_score: float, limit: int, weights: Weights):
+    found = rank(lists, min_score=min_score, limit=limit, weights=weights)
+    final = weighed([replace(scored(1.0, importance=1.0, created_at=NOW), score=each.score) for each in found], NOW, weights)
     assert len(found) <= limit
     assert all(0 <= each.score <= 1 for each in final)
     assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)

@@ -16,7 +16,9 @@ from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import EmbedError, StoreError
 from proxy.memory.embedder import Embedder
 from proxy.memory.embedding import open_embedder
-from proxy.memory.recall import Asked, Recall, Recalled
+from proxy.memory.ranking import Weights
+from proxy.memory.recall import Asked, Recall, Recalled, weights_of
+from proxy.memory.recent import RecentSearches
 from proxy.memory.store import Entry, MemoryStore
 from proxy.memory.stores import open_store
 from tests.fakes import FixedStore, word_vector
@@ -141,9 +143,46 @@ async def test_of_too_many_messages_the_last_go_without(edge, embedder, ann):
     assert len((await recall.recall(ann, Asked("tea"))).notes) == 1
 
 
+def test_the_weights_of_the_configuration_are_those_of_ranking_by_default():
+    assert weights_of(config.Recall()) == Weights()
+
+
+async def test_what_is_shown_can_be_changed_and_is_not_answered_from_before(edge, embedder, ann):
+    """Also where the same search was made a moment ago."""
+    await remember(edge, ann, *[f"tea {i}" for i in range(30)])
+    recall = recalling(RecentSearches(edge, seconds=HANG_MS), embedder)
+    counts = [len(await contents(recall, ann, "tea"))]
+    for changed in ({"limit": 2}, {"limit": 20}, {"min_score": 1.0}, {}):
+        recall.reconfigure(config.Recall(**{"deadline_ms": HANG_MS, **changed}))
+        counts.append(len(await contents(recall, ann, "tea")))
+    assert counts == [5, 2, 20, 0, 5]
+
+
+async def test_a_search_under_way_goes_on_as_it_began(edge, embedder, ann):
+    await remember(edge, ann, *[f"tea {i}" for i in range(8)])
+    embedder.gate.clear()
+    recall = recalling(edge, embedder, profile_token_budget=0, facts_token_budget=0)
+    before = asyncio.get_running_loop().create_task(recall.recall(ann, Asked("tea")))
+    await asyncio.sleep(0)
+    assert embedder.queries == ["tea"]
+    recall.reconfigure(config.Recall(limit=2))
+    embedder.gate.set()
+    assert [len((await before).notes), len(await contents(recall, ann, "tea"))] == [5, 2]
+
+
+async def test_weights_change_the_order(edge, embedder, ann):
+    old, new = memory("green tea"), replace(memory("green tea with milk"), created_at=datetime.now(UTC))
+    worse = memory("green things are rare in winter, but many come back in spring")
+    await edge.upsert(ann, [Entry(each, word_vector(each.content)) for each in (old, new, worse)])
+    recall = recalling(edge, embedder)
+    assert (await contents(recall, ann, "green tea"))[:2] == [old.content, new.content]
+    recall.reconfigure(config.Recall(recency_weight=1.0, recency_days=1))
+    assert (await contents(recall, ann, "green tea"))[:2] == [new.content, old.content]
+
+
 async def test_who_is_cancelled_stops_searching(edge, embedder, ann):
     embedder.gate.clear()
-    task = asyncio.get_running_loop().create_task(recalling(edge, embedder, profile_token_budget=0).recall(ann, Asked("tea")))
+    task = asyncio.get_running_loop().create_task(recalling(edge, embedder, profile_token_budget=0, facts_token_budget=0).recall(ann, Asked("tea")))
     await asyncio.sleep(0)
     assert embedder.queries == ["tea"]
     task.cancel()

@@ -112,6 +112,15 @@ def _listed(value: Any) -> Any:
     return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
 
 
+def _flag(value: Any) -> bool:
+    if value in ("true", "false", True, False):
+        return value in ("true", True)
+    raise ValueError("must be true or false")
+
+
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
+"""In a query string."""
+
 User = Annotated[
     str,
     AfterValidator(_name("user")),
