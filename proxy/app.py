@@ -22,20 +22,25 @@ from proxy.config import Config, Extract
 from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, NotFound
+from proxy.memory.chronicle import Chronicle
 from proxy.memory.engine import open_engine
 from proxy.memory.erase import Erasure
+from proxy.memory.events import Events
+from proxy.memory.expiry import Expiry
 from proxy.memory.journal import Journal, NoJournal
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
 from proxy.memory.sqlite_journal import journal_path, open_journal
+from proxy.memory.traces import Traces
 from proxy.memory.turn import Turns
-from proxy.web import health
+from proxy.web import health, traces
 from proxy.web.admin import AdminDoor
 from proxy.web.chat import chat
 from proxy.web.doors import DOORS, open_doors
 from proxy.web.drain import Drain
+from proxy.web.events import events
 from proxy.web.middleware import log_and_answer_errors
 from proxy.web.not_http import SERVER_LOG
 from proxy.web.passthrough import passthrough
@@ -65,8 +70,14 @@ def make_app(config: Config) -> web.Application:
 
     app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
     app.cleanup_ctx.append(lifespan)
+    app.on_shutdown.append(_send_listeners_away)
     _add_routes(app, AdminDoor(config.auth))
     return app
+
+
+async def _send_listeners_away(app: web.Application) -> None:
+    """Before aiohttp waits for handlers, of which theirs would never end."""
+    app[MEMORY].events.close()
 
 
 @asynccontextmanager
@@ -76,6 +87,9 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
         redaction = partial(redact, emails=config.extract.redact_emails, phones=config.extract.redact_phones)
         recall = Recall(engine.recall_store, engine.embedder, config.recall, redact=redaction, at_once=config.limits.recalls)
         grace_s = config.listen.grace_s
+        kept, bus = Traces(config.traces), Events()
+        chronicle = Chronicle(kept, bus, redact=redaction)
+        chronicle.watch(engine.guards)
         remember = Remember(
             engine.store,
             engine.embedder,
@@ -84,10 +98,12 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             grace_s=grace_s,
             journal=await stack.enter_async_context(_open_journal(config)),
             deadline_s=config.journal.deadline_ms / 1000,
+            witness=chronicle,
         )
         for guard in engine.guards:
             guard.on_recovered(remember.resume)
         replay = Replay(config.limits.replay_bytes)
+        await stack.enter_async_context(Expiry(engine.store, bus).running())
         yield MemoryServices(
             engine.store,
             engine.embedder,
@@ -101,7 +117,10 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             ),
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
-            Erasure(remember, engine.store, replay),
+            Erasure(remember, engine.store, replay, kept),
+            kept,
+            bus,
+            chronicle,
         )
 
 
@@ -135,6 +154,9 @@ def _add_routes(app: web.Application, door: AdminDoor) -> None:
     app.router.add_route("*", "/health/live", health.live)
     app.router.add_route("*", "/health/ready", health.ready)
     app.router.add_route("*", "/metrics", door.before_figures(_not_here))
+    app.router.add_get("/memory/v1/traces", door.before(traces.several))
+    app.router.add_get("/memory/v1/traces/{id}", door.before(traces.one))
+    app.router.add_get("/memory/v1/events", door.before(events()), allow_head=False)
     for path in ("/memory/v1", "/memory/v1/{tail:(?s:.*)}", "/ui", "/ui/{tail:(?s:.*)}"):
         app.router.add_route("*", path, door.before(_not_here))
     app.router.add_route("*", "/{tail:(?s:.*)}", _relayed)

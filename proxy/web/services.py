@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from proxy.core.routing import Routes
+from proxy.memory.chronicle import Chronicle
 from proxy.memory.embedder import Embedder
 from proxy.memory.erase import Erasure
+from proxy.memory.events import Events
 from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
 from proxy.memory.remember import Remember
 from proxy.memory.store import MemoryStore
+from proxy.memory.traces import Traces
 from proxy.web.drain import Drain
 from proxy.web.upstream import UpstreamClient
 
@@ -32,6 +35,9 @@ class MemoryServices:
     remember: Remember
     drain: Drain
     erasure: Erasure
+    traces: Traces
+    events: Events
+    chronicle: Chronicle
 
 
 MEMORY = web.AppKey("memory", MemoryServices)
