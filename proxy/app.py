@@ -22,9 +22,12 @@ from proxy.config import Config, Extract
 from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, NotFound
+from proxy.memory.chronicle import Chronicle
 from proxy.memory.curation import Curation
 from proxy.memory.engine import open_engine
 from proxy.memory.erase import Erasure
+from proxy.memory.events import Events
+from proxy.memory.expiry import Expiry
 from proxy.memory.journal import Journal, NoJournal
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
@@ -32,6 +35,7 @@ from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
 from proxy.memory.searching import Searching
 from proxy.memory.sqlite_journal import journal_path, open_journal
+from proxy.memory.traces import Traces
 from proxy.memory.transfer import Transfer
 from proxy.memory.turn import Turns
 from proxy.settings import Settings
@@ -74,8 +78,14 @@ def make_app(config: Config) -> web.Application:
 
     app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
     app.cleanup_ctx.append(lifespan)
+    app.on_shutdown.append(_send_listeners_away)
     _add_routes(app, AdminDoor(config.auth))
     return app
+
+
+async def _send_listeners_away(app: web.Application) -> None:
+    """Before aiohttp waits for handlers, of which theirs would never end."""
+    app[MEMORY].events.close()
 
 
 @asynccontextmanager
@@ -86,6 +96,9 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
         recall = Recall(engine.recall_store, engine.embedder, config.recall, redact=redaction, at_once=config.limits.recalls)
         grace_s = config.listen.grace_s
         keeping = _keeping(config)
+        kept, bus = Traces(config.traces), Events()
+        chronicle = Chronicle(kept, bus, redact=redaction)
+        chronicle.watch(engine.guards)
         remember = Remember(
             engine.store,
             engine.embedder,
@@ -94,10 +107,12 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             grace_s=grace_s,
             journal=await stack.enter_async_context(_open_journal(config)),
             deadline_s=config.journal.deadline_ms / 1000,
+            witness=chronicle,
         )
         for guard in engine.guards:
             guard.on_recovered(remember.resume)
         replay = Replay(config.limits.replay_bytes)
+        await stack.enter_async_context(Expiry(engine.store, bus).running())
         yield MemoryServices(
             engine.store,
             engine.embedder,
@@ -111,15 +126,15 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             ),
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
-            Erasure(remember, engine.store, replay),
-            Curation(engine.store, engine.embedder, remember, replay, keeping, tell=_tell_nobody),
+            Erasure(remember, engine.store, replay, kept),
+            Curation(engine.store, engine.embedder, remember, replay, keeping, tell=bus.publish),
             Searching(recall, engine.embedder),
             Transfer(engine.store, engine.embedder, remember, keeping),
             recall,
+            kept,
+            bus,
+            chronicle,
         )
-
-
-def _tell_nobody(*_: object) -> None: ...
 
 
 def _in_force(recall: Recall, config: Config) -> None:

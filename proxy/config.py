@@ -177,6 +177,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Traces:
+    enabled: bool = True
+    content: bool = False
+    max_entries: int = option(1000, least=1)
+    keep_s: float = option(3600.0, least=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     level: Literal["debug", "info", "warning", "error"] = option("info", live=True)
     format: Literal["auto", "console", "json"] = "auto"
@@ -195,6 +203,7 @@ class Config:
     auth: Auth = field(default_factory=Auth)
     journal: Journal = field(default_factory=Journal)
     limits: Limits = field(default_factory=Limits)
+    traces: Traces = field(default_factory=Traces)
     log: Log = field(default_factory=Log)
 
 

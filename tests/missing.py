@@ -6,6 +6,7 @@ So nobody else has to ask whether memory is there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
@@ -52,6 +53,9 @@ class MissingStore:
         raise StoreError(self._why)
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
+        raise StoreError(self._why)
+
+    async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
         raise StoreError(self._why)
 
     async def touch(self) -> None:

@@ -120,3 +120,22 @@ async def test_while_an_answer_is_on_its_way_and_what_comes_of_it_is_new(tmp_pat
         assert await proxy.memories(OWNERS["ann"].user) == [f"Keeps {canary('ann', 'memory')} in a shed"]
         await proxy.memory.erasure.erase(OWNERS["ann"])
         assert (found(folder, "ann"), found(folder, "ben")) == (NONE, EVERY)
+
+
+async def test_an_erased_user_is_in_no_trace_and_the_others_are(tmp_path: Path) -> None:
+    async with model_api() as model, memory_proxy(model, tmp_path, traces__content="true") as proxy:
+        for name in [*OWNERS, *OWNERS]:  # the second time there is something to recall
+            await tell(proxy, name)
+            await proxy.settled()
+        assert (traced(proxy, "ann"), traced(proxy, "ben")) == (TRACED, TRACED)
+        await proxy.memory.erasure.erase(OWNERS["ann"])
+        assert (traced(proxy, "ann"), traced(proxy, "ben")) == (set(), TRACED)
+
+
+TRACED = {"memory", "turn", "user"}
+
+
+def traced(proxy: RunningProxy, name: str) -> set[str]:
+    """Which canaries of *name* are in a trace."""
+    data = repr(proxy.memory.traces._kept) + str([each.as_dict() for each in proxy.memory.traces.latest(limit=99)])
+    return {kind for kind in KINDS if canary(name, kind) in data}

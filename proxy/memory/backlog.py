@@ -35,16 +35,24 @@ class Waiting:
 
 
 class Backlog:
-    """*deadline_s*: the longest that the chat waits for the disk. *lose* is called with what is lost, and why."""
+    """*deadline_s*: the longest that the chat waits for the disk. *lose* is called with what is lost, and why, *tell* with what was heard."""
 
     def __init__(
-        self, journal: Journal, options: Keeping, *, queue_size: int, deadline_s: float, lose: Callable[[Said, str], None]
+        self,
+        journal: Journal,
+        options: Keeping,
+        *,
+        queue_size: int,
+        deadline_s: float,
+        lose: Callable[[Said, str], None],
+        tell: Callable[[Heard], None],
     ) -> None:
         self._journal = journal
         self._options = options
         self._queue: asyncio.Queue[Said] = asyncio.Queue(queue_size)
         self._deadline_s = deadline_s
         self._lose = lose
+        self._tell_of = tell
         self._appending: set[asyncio.Future[None]] = set()
         self._news = asyncio.Event()
         self._settled = asyncio.Event()
@@ -76,9 +84,16 @@ class Backlog:
             appending.add_done_callback(partial(self._appended, said))
 
     def _append(self, said: Said, *, ready: bool) -> asyncio.Future[None]:
-        appending = self._journal.append(said.trace, said.owner.key, lambda: render(hear(said, self._options)), ready=ready)
+        heard: list[Heard] = []  # in the journal's thread; told of in the loop's
+
+        def body() -> str:
+            heard.append(hear(said, self._options))
+            return render(heard[-1])
+
+        appending = self._journal.append(said.trace, said.owner.key, body, ready=ready)
         self._appending.add(appending)
         appending.add_done_callback(self._appending.discard)
+        appending.add_done_callback(lambda _: self._tell_of(heard[-1]) if heard else None)
         return appending
 
     def _appended(self, said: Said, appending: asyncio.Future[None]) -> None:
@@ -154,12 +169,14 @@ class Backlog:
     def _from_queue(self) -> Waiting | None:
         said = self._queue.get_nowait()
         try:
-            return Waiting(hear(said, self._options))
+            heard = hear(said, self._options)
         except Exception:
             # A mistake of ours about one answer: the answers behind it are others'.
             logger.exception("an answer can't be read", trace=said.trace)
             self._lose(said, "it can't be read")
             return None
+        self._tell_of(heard)
+        return Waiting(heard)
 
     async def _from_journal(self) -> Waiting | Nothing | None:
         found = await self._journal.next()

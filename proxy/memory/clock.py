@@ -32,3 +32,8 @@ _CLOCK = Clock(lambda: datetime.now(UTC), monotonic)
 
 def now() -> datetime:
     return _CLOCK.now()
+
+
+def render(time: datetime) -> str:
+    """As JSON has it: ISO 8601 in UTC, with microseconds and a ``Z``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

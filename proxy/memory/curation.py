@@ -21,6 +21,7 @@ from proxy.core.poison import reads_as_order
 from proxy.errors import Conflict, NotFound
 from proxy.memory import clock
 from proxy.memory.embedder import Embedder
+from proxy.memory.events import Event
 from proxy.memory.indexing import dense_text
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
@@ -36,7 +37,7 @@ SOURCE = "api"
 _TICK = timedelta(microseconds=1)
 _IDS = uuid.UUID("0d7c2f0e-4b0d-4a43-9c56-2f6a51a1f1f7")
 
-Tell = Callable[[str, Owner, Sequence[str]], None]
+Tell = Callable[[Event], None]
 Check = Callable[[Memory], None]
 """Raises if the memory is not, or no longer, the one that is meant to be changed."""
 
@@ -73,7 +74,7 @@ class Request:
 
 
 class Curation:
-    """*tell* hears of what was done: ``stored``, ``replaced`` or ``forgotten``, whose, and the ids."""
+    """*tell* hears of what was done."""
 
     def __init__(
         self, store: MemoryStore, embedder: Embedder, remember: Remember, replay: Replay, options: Keeping, *, tell: Tell
@@ -196,7 +197,7 @@ class Curation:
             return
         await self._store.upsert(owner, await self._entries(new))
         await self._remember.made(owner, len(new), at)
-        self._tell("stored", owner, _ids_of(new))
+        self._tell(Event("stored", owner, ids=_ids_of(new)))
 
     # Correcting.
 
@@ -228,7 +229,7 @@ class Curation:
         for entry in await self._entries([before, after]):
             await self._store.upsert(owner, [entry])
         await self._remember.made(owner, 1, at)
-        self._tell("replaced", owner, [after.id])
+        self._tell(Event("replaced", owner, ids=[after.id]))
         return after
 
     def _cleaned(self, change: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,7 +266,7 @@ class Curation:
         await self._store.delete(owner, [*_ids_of(turns), *_ids_of(gone[1:])])
         await self._store.delete(owner, [memory.id])
         self._replay.forget(owner)
-        self._tell("forgotten", owner, [memory.id])
+        self._tell(Event("forgotten", owner, ids=[memory.id]))
 
     # Facts that have a name.
 

@@ -226,6 +226,9 @@ class EdgeStore:
             after = some[-1].memory.id
         return found
 
+    async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
+        return await self._call(self._shard.expired, since, until, after, limit)
+
     async def touch(self) -> None:
         await self._call(self._shard.touch)
 
@@ -484,6 +487,11 @@ class _Shard:
             with_payload=True,
             with_vector=[DENSE] if vectors else None,
         )
+        return [to_kept(each.id, each.payload, each.vector) for each in self._shard.scroll(request)[0]]
+
+    def expired(self, since: datetime, until: datetime, after: str | None, limit: int) -> list[Kept]:
+        where = qdrant_edge.Filter(must=[_until("valid_until", until)], must_not=[_until("valid_until", since)])
+        request = qdrant_edge.ScrollRequest(offset=next_id(after), filter=where, limit=limit, with_payload=True)
         return [to_kept(each.id, each.payload, each.vector) for each in self._shard.scroll(request)[0]]
 
     def touch(self) -> None:

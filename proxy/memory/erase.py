@@ -3,7 +3,7 @@
     what waits to be remembered    dropped, in memory and in the journal with its dead letters (``Remember.without``)
     what is being remembered now   waited for, and then removed with the rest
     memories, turns, the past      removed from the store, and with them the recent searches that found them
-    what messages were given       forgotten (``Replay``)
+    what messages were given       forgotten (``Replay``), and what their chats recalled and told (``Traces``)
     files                          written without it; on a Qdrant server that is the server's part (``MemoryStore.purge``)
 
 An answer that is handed over later is new, also if its request came before: whoever wants to be forgotten stops first.
@@ -20,7 +20,6 @@ from typing import Protocol
 import structlog
 
 from proxy.core.models import Owner
-from proxy.memory.replay import Replay
 from proxy.memory.store import MemoryStore
 
 logger = structlog.get_logger()
@@ -33,13 +32,19 @@ class Pending(Protocol):
         """What was handed over of *owner* is dropped for good; while the block is in, nothing is written."""
 
 
+class Recollection(Protocol):
+    """What is only in memory, such as ``Replay`` and ``Traces``."""
+
+    def forget(self, owner: Owner) -> None: ...
+
+
 class Erasure:
     """Forgets owners."""
 
-    def __init__(self, pending: Pending, store: MemoryStore, replay: Replay) -> None:
+    def __init__(self, pending: Pending, store: MemoryStore, *recollections: Recollection) -> None:
         self._pending = pending
         self._store = store
-        self._replay = replay
+        self._recollections = recollections
         self._under_way: set[asyncio.Task[int]] = set()
 
     async def erase(self, owner: Owner) -> int:
@@ -58,7 +63,8 @@ class Erasure:
             try:
                 count = await self._store.erase(owner)
             finally:
-                self._replay.forget(owner)
+                for each in self._recollections:
+                    each.forget(owner)
         await self._store.purge()
         logger.info("an owner was erased", points=count)
         return count

@@ -73,7 +73,8 @@ class Guard(Generic[P]):
         self._error = error
         self._breaker = breaker
         self._known: Outage | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self._on_recovered: list[Callable[[], None]] = []
+        self._on_degraded: list[Callable[[str], None]] = []
         self._changed = asyncio.Event()
 
     @asynccontextmanager
@@ -111,7 +112,11 @@ class Guard(Generic[P]):
 
     def on_recovered(self, call: Callable[[], None]) -> None:
         """*call* whenever the part is in order again."""
-        self._listeners.append(call)
+        self._on_recovered.append(call)
+
+    def on_degraded(self, call: Callable[[str], None]) -> None:
+        """*call*, with the reason, whenever the part is out of order."""
+        self._on_degraded.append(call)
 
     @property
     def health(self) -> Health:
@@ -190,10 +195,12 @@ class Guard(Generic[P]):
         self._known = outage
         if outage is None and known is not None:
             logger.warning("in order again", part=self.name, after_s=round(self._breaker.clock() - known.since, 1))
-            for call in self._listeners:
+            for call in self._on_recovered:
                 call()
         elif outage is not None and known is None:
             logger.error("out of order", part=self.name, why=outage.why)
+            for tell in self._on_degraded:
+                tell(outage.why)
 
 
 Guards = Sequence[Guard[MemoryStore] | Guard[Embedder]]
@@ -290,6 +297,10 @@ class GuardedStore:
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         with self._call() as store:
             return await store.scan(after, limit=limit, whose=whose, vectors=vectors)
+
+    async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
+        with self._call() as store:
+            return await store.expired(since, until, after, limit=limit)
 
     async def touch(self) -> None:
         with self._call() as store:

@@ -25,7 +25,7 @@ _TOOL_ROLES = ("tool", "function")
 class Plan:
     """*body* goes upstream; *answer* says how to read what comes back, ``None``: not at all. *report*: the response headers.
 
-    *shown*, *foreign* and *spoken* go to ``Remember`` with the answer.
+    *shown*, *foreign* and *spoken* go to ``Remember`` with the answer. *turn*: what the message was given; ``None``: it was not to be.
     """
 
     body: bytes
@@ -38,6 +38,7 @@ class Plan:
     foreign: Foreign | None = None
     spoken: Spoken | None = None
     report: Mapping[str, str] = field(default_factory=dict)
+    turn: Turn | None = field(default=None, compare=False, repr=False)
 
     def said(self, blocks: Sequence[Block], reply: Callable[[], str]) -> Said | None:
         """What is to be remembered of the answer to this request; ``None``: nothing, as it is nobody's."""
@@ -96,6 +97,7 @@ class Planner:
             foreign=None if skipped else self._foreign(request, turn),
             spoken=self._spoken(request, mode, skipped),
             report=_report(turn, skipped, trace),
+            turn=turn if recalls else None,
         )
 
     def _reason_to_skip(self, request: ChatRequest, mode: Mode) -> str | None:

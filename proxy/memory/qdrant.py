@@ -199,6 +199,15 @@ class QdrantStore:
             )
             return [to_kept(each.id, each.payload, each.vector) for each in records]
 
+    async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
+        where = models.Filter(must=[_until("valid_until", until)], must_not=[_until("valid_until", since)])
+        with self._renamed():
+            await self._ensure_once()
+            records, _ = await self._client.scroll(
+                self._collection, scroll_filter=where, offset=next_id(after), limit=limit, with_payload=True
+            )
+            return [to_kept(each.id, each.payload, each.vector) for each in records]
+
     async def touch(self) -> None:
         with self._renamed():
             await self._ensure_once()

@@ -13,18 +13,21 @@ min-max fusion, as in Bruch, Gai and Ingber, "An Analysis of Fusion Functions fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from proxy.core.models import ScoredMemory, Scores
 from proxy.core.places import conversation_of, has_place, turn_of
-from proxy.memory.store import Choice, Hit, Hits
+from proxy.memory.store import Choice, Hit, Hits, Pick
 
 LEAST_WORDS = 0.25
 """The share of the best one's BM25 score that lets a hit in which is not near."""
 LEAST_WORDS_ALONE = 0.5
 """The same where words are all there is, and nothing says that what has only some common ones is far."""
+MAX_PASSED_OVER = 10
+"""So many of those that a search did not choose are kept for whoever asks why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +133,31 @@ def _weighed(found: ScoredMemory, now: datetime, weights: Weights, most: float) 
     recency = weights.recency * 0.5 ** (age_days / weights.recency_days)
     score = min(1.0, (found.score + importance + recency) / most)  # rounding may lead beyond
     return replace(found, score=score, scores=replace(found.scores, importance=importance, recency=recency))
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """*pick*, and what it *passed_over*: the nearest hits that it did not choose, each with the score that says how near.
+
+    Two of the same *pick* are equal, so that a search is known again (``recent``); what is known is not ranked once more.
+    """
+
+    pick: Pick
+    passed_over: list[Choice] = field(default_factory=list, compare=False)
+
+    def __call__(self, hits: Hits) -> Sequence[Choice]:
+        choices = self.pick(hits)
+        self.passed_over[:] = _passed_over(hits, {each.id for each in choices})
+        return choices
+
+
+def _passed_over(hits: Hits, chosen: Collection[str]) -> list[Choice]:
+    """By meaning; by words only if there is nothing else."""
+    if hits.dense or hits.turns_dense:
+        return [Choice(id_, 0.0, Scores(dense=score)) for id_, score in _nearest(hits.dense, hits.turns_dense, chosen)]
+    return [Choice(id_, 0.0, Scores(sparse=score)) for id_, score in _nearest(hits.sparse, hits.turns_sparse, chosen)]
+
+
+def _nearest(memories: Sequence[Hit], turns: Sequence[Hit], chosen: Collection[str]) -> list[Hit]:
+    others = [hit for each in (memories, turns) for hit in islice((hit for hit in each if hit.id not in chosen), MAX_PASSED_OVER)]
+    return sorted(others, key=lambda hit: hit.score, reverse=True)[:MAX_PASSED_OVER]

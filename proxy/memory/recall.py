@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from time import perf_counter
 
 from proxy import config
 from proxy.core.chatter import has_content
@@ -18,15 +20,15 @@ from proxy.errors import EmbedError, StoreError
 from proxy.memory import clock
 from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.profile import Profile
-from proxy.memory.ranking import Weights, rank, weighed
+from proxy.memory.ranking import Observed, Weights, rank, weighed
 from proxy.memory.seldom import Seldom
-from proxy.memory.selection import Present, select_memories, select_turns
-from proxy.memory.store import MemoryStore, Pick, Query
+from proxy.memory.selection import LeftOut, Present, select_memories, select_turns
+from proxy.memory.store import Choice, MemoryStore, Pick, Query
 
 _CANDIDATES = 50
 _RANKED = 40
 _READ = 16
-"""Of those ranked, for a chat: it shows a few, and some are left out for others. More if it may show more than by default."""
+"""Of those ranked, for a chat: it shows a few, and some are left out for others."""
 
 _QUERY_CHARS = 2000
 
@@ -45,13 +47,46 @@ class Asked:
         return self.present.has(memory) or (bool(self.earlier) and memory.session is not None and memory.session == self.session)
 
 
+@dataclass(slots=True)
+class Course:
+    """How recall came to what it found; filled in on the way, so that one that is late says how far it got.
+
+    *query*: the text that was looked for. *candidates*: what fits it, best first. *passed_over*: the nearest of what doesn't.
+    *profile*: ids. *dropped*: by id, why it is not shown; of those in the profile or shown with another it means nothing.
+    *steps*: seconds by ``profile``, ``embed``, ``search`` and ``select``.
+    """
+
+    query: str | None = None
+    candidates: Sequence[ScoredMemory] = ()
+    passed_over: Sequence[Choice] = ()
+    profile: tuple[str, ...] = ()
+    dropped: dict[str, LeftOut] = field(default_factory=dict)
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.steps[name] = perf_counter() - began
+
+
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What was found; *withdrawn*: ids of what was shown before and holds no longer. *trouble*: why it may be less than there is."""
+    """What was found; *withdrawn*: ids of what was shown before and holds no longer. *trouble*: why it may be less than there is.
+
+    *course*: how that came about.
+    """
 
     notes: list[Note] = field(default_factory=list)
     withdrawn: frozenset[str] = frozenset()
     trouble: str | None = None
+    course: Course = field(default_factory=Course, compare=False, repr=False)
+
+    @property
+    def steps(self) -> dict[str, float]:
+        return self.course.steps
 
 
 class _Tuned:
@@ -73,6 +108,9 @@ class _Tuned:
     @property
     def shows_turns(self) -> bool:
         return self.options.keep_turns and self.options.show_turns != "none"
+
+    def why_not(self, choice: Choice) -> LeftOut:
+        return LeftOut("floor" if (choice.scores.dense or 0.0) < self.options.min_score else "rank")
 
 
 def weights_of(options: config.Recall) -> Weights:
@@ -114,21 +152,22 @@ class Recall:
         if not asked.text.strip():
             return Recalled()
         if self._under_way >= self._at_once:
-            return self._without("busy")
+            return self._without("busy", Course())
         self._under_way += 1
+        course = Course()
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._recall(owner, asked, self._tuned)
+                return await self._recall(owner, asked, self._tuned, course)
         except TimeoutError:
-            return self._without("deadline")
+            return self._without("deadline", course)
         except StoreError:
-            return Recalled(trouble="store")
+            return Recalled(trouble="store", course=course)
         finally:
             self._under_way -= 1
 
-    def _without(self, trouble: str) -> Recalled:
+    def _without(self, trouble: str, course: Course) -> Recalled:
         self._seldom.warn(f"going upstream without memories: {trouble}")
-        return Recalled(trouble=trouble)
+        return Recalled(trouble=trouble, course=course)
 
     async def find(self, owner: Owner, asked: Asked, *, as_of: datetime | None = None) -> list[ScoredMemory]:
         """The memories and turns of *owner* that fit a message, best first, each with how its score came about.
@@ -136,9 +175,9 @@ class Recall:
         Of a message without content words ("yes, do that") it is the last one that has some that is looked for.
         Without the embedder they are found by their words alone.
         """
-        tuned = self._tuned
-        query = await self._query(asked, tuned, as_of)
-        return await self._search(owner, query, tuned.pick, tuned.weights) if query else []
+        tuned, course = self._tuned, Course()
+        query = await self._query(asked, tuned, course, as_of)
+        return await self._search(owner, query, tuned.pick, tuned.weights, course) if query else []
 
     async def search(
         self, owner: Owner, query: Query, *, min_score: float | None = None, limit: int = _RANKED
@@ -146,14 +185,16 @@ class Recall:
         """What fits *query* as it stands, best first. *min_score*: the floor, if it is not to be that of chats."""
         tuned = self._tuned
         floor = tuned.options.min_score if min_score is None else min_score
-        return await self._search(owner, query, partial(tuned.pick, min_score=floor, limit=limit), tuned.weights)
+        return await self._search(owner, query, partial(tuned.pick, min_score=floor, limit=limit), tuned.weights, Course())
 
-    async def _query(self, asked: Asked, tuned: _Tuned, as_of: datetime | None = None) -> Query | None:
+    async def _query(self, asked: Asked, tuned: _Tuned, course: Course, as_of: datetime | None = None) -> Query | None:
         text = next((each for each in (asked.text, *reversed(asked.earlier)) if has_content(each)), None)
         if text is None:
             return None
-        text = text.strip()[-_QUERY_CHARS:]
-        return Query(text, await self._vector(text), asked.session, as_of, turns=tuned.shows_turns)
+        course.query = text = text.strip()[-_QUERY_CHARS:]
+        with course.step("embed"):
+            vector = await self._vector(text)
+        return Query(text, vector, asked.session, as_of, turns=tuned.shows_turns)
 
     async def _vector(self, text: str) -> Vector | None:
         try:
@@ -161,32 +202,52 @@ class Recall:
         except EmbedError:
             return None
 
-    async def _search(self, owner: Owner, query: Query, pick: Pick, weights: Weights) -> list[ScoredMemory]:
-        found = await self._store.search(owner, query, limit=_CANDIDATES, pick=pick)
+    async def _search(self, owner: Owner, query: Query, pick: Pick, weights: Weights, course: Course) -> list[ScoredMemory]:
+        with course.step("search"):
+            found = await self._store.search(owner, query, limit=_CANDIDATES, pick=pick)
         when = query.as_of or clock.now()
         # A turn that is found by a memory of its own may have ended.
-        return weighed((each for each in found if each.memory.holds_at(when)), when, weights)
+        course.dropped |= {each.memory.id: LeftOut("ended") for each in found if not each.memory.holds_at(when)}
+        course.candidates = weighed(found, when, weights)
+        return [each for each in course.candidates if each.memory.id not in course.dropped]
 
-    async def _recall(self, owner: Owner, asked: Asked, tuned: _Tuned) -> Recalled:
+    async def _recall(self, owner: Owner, asked: Asked, tuned: _Tuned, course: Course) -> Recalled:
         # First, as without the store there is no use for the vector, which takes longest.
-        profile = [each for each in await tuned.profile.of(owner) if not asked.knows(each.memory)]
-        query = await self._query(asked, tuned)
-        found = await self._search(owner, query, tuned.pick_few, tuned.weights) if query else []
-        present = replace(asked.present, ids=asked.present.ids | {note.memory.id for note in profile})
-        memories = select_memories(found, present, limit=tuned.options.limit)
-        turns = select_turns(found, present, memories, limit=tuned.options.turn_limit)
-        notes = [
-            *profile,
-            *within_budget(
-                [self._note(each) for each in await self._with_conflicts(owner, memories, present)],
-                tuned.options.token_budget - FRAME_TOKENS,
-            ),
-            *within_budget(await self._notes_of_turns(owner, turns, tuned), tuned.options.turn_token_budget),
+        with course.step("profile"):
+            profile = [each for each in await tuned.profile.of(owner) if not asked.knows(each.memory)]
+        course.profile = tuple(each.memory.id for each in profile)
+        query = await self._query(asked, tuned, course)
+        found = await self._found(owner, query, tuned, course) if query else []
+        with course.step("select"):
+            notes = [*profile, *await self._selected(owner, found, asked.present, tuned, course)]
+            shown = asked.present.ids
+            held = {id_ for id_, each in (await self._get(owner, shown)).items() if asked.present.was_shown(each)}
+        return Recalled(notes, shown - held, trouble="embedder" if query and query.vector is None else None, course=course)
+
+    async def _found(self, owner: Owner, query: Query, tuned: _Tuned, course: Course) -> list[ScoredMemory]:
+        pick = Observed(tuned.pick_few)
+        course.passed_over = pick.passed_over
+        found = await self._search(owner, query, pick, tuned.weights, course)
+        course.dropped |= {each.id: tuned.why_not(each) for each in pick.passed_over}
+        return found
+
+    async def _selected(
+        self, owner: Owner, found: Sequence[ScoredMemory], present: Present, tuned: _Tuned, course: Course
+    ) -> list[Note]:
+        """Of what was *found*, the memories and then the turns that are shown beside the profile."""
+        present = replace(present, ids=present.ids.union(course.profile))
+        drop = course.dropped.setdefault
+        memories = select_memories(found, present, limit=tuned.options.limit, drop=drop)
+        turns = select_turns(found, present, memories, limit=tuned.options.turn_limit, drop=drop)
+        notes_of_memories = [self._note(each) for each in await self._with_conflicts(owner, memories, present)]
+        notes_of_turns = await self._notes_of_turns(owner, turns, tuned)
+        kept = [
+            *within_budget(notes_of_memories, tuned.options.token_budget - FRAME_TOKENS),
+            *within_budget(notes_of_turns, tuned.options.turn_token_budget),
         ]
-        shown = asked.present.ids
-        held = {id_ for id_, each in (await self._get(owner, shown)).items() if asked.present.was_shown(each)}
-        withdrawn = shown - held
-        return Recalled(notes, withdrawn, trouble="embedder" if query and query.vector is None else None)
+        too_long = {each.memory.id for each in (*notes_of_memories, *notes_of_turns)} - {each.memory.id for each in kept}
+        course.dropped |= dict.fromkeys(too_long, LeftOut("budget"))
+        return kept
 
     async def _with_conflicts(self, owner: Owner, found: Sequence[ScoredMemory], present: Present) -> list[Memory]:
         """Each memory, and behind it those that contradict it: the model can only settle what it sees."""

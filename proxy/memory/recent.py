@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -97,6 +98,9 @@ class RecentSearches:
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         return await self._store.scan(after, limit=limit, whose=whose, vectors=vectors)
+
+    async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
+        return await self._store.expired(since, until, after, limit=limit)
 
     async def touch(self) -> None:
         await self._store.touch()

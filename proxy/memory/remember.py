@@ -28,6 +28,7 @@ from proxy.memory.keep_turn import Kept, TurnKeeper
 from proxy.memory.revision import Revision
 from proxy.memory.said import Keeping, Said, Spoken
 from proxy.memory.store import MemoryStore
+from proxy.memory.witness import Nobody, Outcome, Witness
 
 __all__ = ["Keeping", "Remember", "Said", "Spoken"]
 
@@ -36,6 +37,7 @@ logger = structlog.get_logger()
 _ATTEMPTS = 10
 _LONGEST_WAIT_S = 60.0
 _NO_JOURNAL = NoJournal()
+_NOBODY = Nobody()
 
 
 class Remember:
@@ -43,7 +45,7 @@ class Remember:
 
     What is in the *journal* waits there while the store or the embedder is out of order, also beyond the end; what isn't, because
     the journal took nothing, is tried once. *deadline_s*: the longest that ``note`` waits. *retry_s*: until what failed is tried
-    again; it doubles up to a minute. ``figures`` counts what became of everything.
+    again; it doubles up to a minute. ``figures`` counts what became of everything, *witness* is told of each answer.
     Whoever else reads memories and writes them again holds ``writing`` meanwhile.
     """
 
@@ -58,6 +60,7 @@ class Remember:
         journal: Journal = _NO_JOURNAL,
         deadline_s: float = 0.25,
         retry_s: float = 1.0,
+        witness: Witness = _NOBODY,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -66,7 +69,10 @@ class Remember:
         self._memory_growth = Growth(store, MEMORY_TYPES, options.memories_per_user)
         self._turn_growth = Growth(store, (TURN,), options.turns_per_user)
         self.journal = journal
-        self._backlog = Backlog(self.journal, options, queue_size=queue_size, deadline_s=deadline_s, lose=self._lose)
+        self._witness = witness
+        self._backlog = Backlog(
+            self.journal, options, queue_size=queue_size, deadline_s=deadline_s, lose=self._lose, tell=witness.heard
+        )
         self._grace_s = grace_s
         self._unsafe = 0  # whether what is being worked on would be lost
         self._retry_s = retry_s
@@ -97,6 +103,7 @@ class Remember:
     def submit(self, said: Said) -> None:
         """Take *said* over, as its answer has ended. What finds no room is said in the log, never to the chat."""
         if said.blocks or said.spoken is not None:
+            self._witness.waits(said.trace)
             self._backlog.put(said)
 
     async def settled(self) -> None:
@@ -129,6 +136,7 @@ class Remember:
     def _lose(self, said: Said, why: str) -> None:
         self.figures.lost += 1
         logger.warning("memories lost: %s", why, trace=said.trace, blocks=len(said.blocks))
+        self._witness.lost(said.trace, why)
 
     async def _work(self) -> None:
         while True:
@@ -148,11 +156,12 @@ class Remember:
             async with self.writing:
                 if waiting.safe and waiting.heard.owner.key in self._erased:
                     return  # read before that: what the journal has of it now is new, and comes again
-                await self._keep(waiting.heard, figures)
+                outcome = await self._keep(waiting.heard, figures)
         except Exception as exc:  # noqa: BLE001 (a mistake of ours about one answer must not cost the others', behind it)
             await self._failed(waiting, exc)
         else:
             self.figures.add(figures)
+            self._witness.done(outcome)
             self._recovered()
             await self._backlog.done(waiting)
 
@@ -161,14 +170,18 @@ class Remember:
         if not waiting.safe:
             self.figures.lost += 1
             logger.warning("memories lost", trace=trace, items=len(waiting.heard.told.items), why=why, **_traceback(exc))
+            self._witness.lost(trace, why)
         elif await self._is_out_of_order():
+            self._witness.waits(trace, why)
             await self._wait_out(why)
         elif waiting.attempts + 1 < _ATTEMPTS:
             logger.warning("remembering failed, and is tried again", trace=trace, why=why, **_traceback(exc))
+            self._witness.waits(trace, why)
             await self._backlog.put_off(waiting, min(self._retry_s * 2**waiting.attempts, _LONGEST_WAIT_S))
         else:
             self.figures.dead += 1
             logger.error("put among the dead letters", trace=trace, why=why, **_traceback(exc))
+            self._witness.dead(trace, why)
             await self._backlog.bury(waiting, why)
 
     async def _is_out_of_order(self) -> bool:
@@ -191,15 +204,16 @@ class Remember:
             logger.warning("remembering goes on")
         self._outage_s = 0.0
 
-    async def _keep(self, heard: Heard, figures: Figures) -> None:
+    async def _keep(self, heard: Heard, figures: Figures) -> Outcome:
         figures.add(heard.figures)
         turn = await self._keep_turn(heard, figures)
         revision = Revision(self._store, heard, turn=turn, options=self._options, figures=figures)
-        await revision.write(self._embedder)
+        revised = await revision.write(self._embedder)
         figures.dropped_for_room += await self._memory_growth.wrote(heard.owner, figures.stored, heard.at)
         figures.dropped_for_room += await self._turn_growth.wrote(heard.owner, figures.turns, heard.at)
         if counts := figures.as_dict():
             logger.info("remembered", trace=heard.trace, **counts)
+        return Outcome(heard, revised, turn, figures)
 
     async def _keep_turn(self, heard: Heard, figures: Figures) -> Kept | None:
         """A message that makes the model forget something repeats what shall be forgotten: it is not kept."""

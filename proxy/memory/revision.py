@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from proxy.core import places
 from proxy.core.items import Item
@@ -52,6 +53,27 @@ class Near:
     relation: Relation
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one item: ``stored`` as the memory *id*, a ``duplicate`` of it, or ``nothing``, as it was forgotten meanwhile.
+
+    *replaces* and *contradicts*: ids of memories that it ends, and of those that say otherwise.
+    """
+
+    became: Literal["stored", "duplicate", "nothing"]
+    id: str | None = None
+    replaces: str | None = None
+    contradicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """The *fates* of an answer's items, in their order, and the ids of the memories that it *ended*."""
+
+    fates: tuple[Fate, ...] = ()
+    ended: tuple[str, ...] = ()
+
+
 class Revision:
     """That of one answer; *turn* is where the message is kept that it answers.
 
@@ -72,7 +94,7 @@ class Revision:
         self._retiring: set[str] = set()
         self._met: set[str] = set()  # what it has stored or strengthened
 
-    async def write(self, embedder: Embedder) -> None:
+    async def write(self, embedder: Embedder) -> Revised:
         """Store what is new, strengthen what isn't, retire what is corrected or forgotten."""
         told = self._heard.told
         named = await current(self._store, self._heard.owner, told.forgotten | told.replaced, self._at)
@@ -80,13 +102,13 @@ class Revision:
         self._keys = _keys(named)
         self._retiring |= self._named & told.forgotten
         vectors = await self._vectors_of_new(told, embedder)
-        for key, item in told.items.items():
-            # One by one, so that what restates an earlier item of the same answer is seen too.
-            await self._learn(item, vectors.get(key))
+        # One by one, so that what restates an earlier item of the same answer is seen too.
+        fates = [await self._learn(item, vectors.get(key)) for key, item in told.items.items()]
         gone = await current(self._store, self._heard.owner, self._retiring, self._at)
         if gone:
             await retire(self._store, self._heard.owner, gone, self._at, keep=self._turns)
             self._figures.retired += len(gone)
+        return Revised(tuple(fates), tuple(each.id for each in gone))
 
     async def _vectors_of_new(self, told: Told, embedder: Embedder) -> dict[str, Vector]:
         """By digest, those of the items of which none is stored word for word."""
@@ -94,15 +116,16 @@ class Revision:
         new = {key: item.content for key, item in told.items.items() if key not in known}
         return dict(zip(new, await embedder.embed_documents(list(new.values())), strict=True)) if new else {}
 
-    async def _learn(self, item: Item, vector: Vector | None) -> None:
+    async def _learn(self, item: Item, vector: Vector | None) -> Fate:
         near = await self._near(item, vector)
         same = [each.memory for each in near if each.relation is Relation.SAME]
         if item.replaces is not None and item.replaces in self._named - {each.id for each in same}:
             self._retiring.add(item.replaces)
         if same:
-            await self._restate(item, same)
-        elif vector is not None:
-            await self._add(item, vector, [each.memory for each in near if self._is_contradicted(each, item)])
+            return await self._restate(item, same)
+        if vector is None:
+            return Fate("nothing")
+        return await self._add(item, vector, [each.memory for each in near if self._is_contradicted(each, item)])
 
     # What is known.
 
@@ -141,7 +164,7 @@ class Revision:
 
     # What is said again.
 
-    async def _restate(self, item: Item, same: Sequence[Memory]) -> None:
+    async def _restate(self, item: Item, same: Sequence[Memory]) -> Fate:
         self._figures.restated += 1
         memory = max(same, key=lambda each: (each.id == item.replaces, each.scope == item.scope))
         if memory.trace == self._heard.trace and memory.replaces is not None:
@@ -149,6 +172,9 @@ class Revision:
         if self._is_news(item, memory, same):
             self._met.add(memory.id)
             await self._store.revise(self._heard.owner, [self._strengthened(memory, item)])
+        if memory.trace == self._heard.trace and memory.id == self._id(item):
+            return _stored(memory)  # in an earlier attempt
+        return Fate("duplicate", memory.id, item.replaces if item.replaces in self._retiring else None)
 
     def _is_news(self, item: Item, memory: Memory, same: Sequence[Memory]) -> bool:
         """Whether the user has said it again: a model repeats what it was shown, and a retry what was stored a moment ago.
@@ -182,7 +208,7 @@ class Revision:
 
     # What is new.
 
-    async def _add(self, item: Item, vector: Vector, contradicted: Sequence[Memory]) -> None:
+    async def _add(self, item: Item, vector: Vector, contradicted: Sequence[Memory]) -> Fate:
         replaced = await self._replaced(item, contradicted)
         rivals = [] if replaced else contradicted
         memory = self._memory(item, replaced, rivals)
@@ -194,6 +220,7 @@ class Revision:
         self._figures.stored += 1
         self._figures.flagged += memory.flagged
         self._figures.conflicts += bool(rivals)
+        return _stored(memory)
 
     async def _replaced(self, item: Item, contradicted: Sequence[Memory]) -> str | None:
         """The id of the memory that *item* corrects.
@@ -258,6 +285,10 @@ def _alike(hits: Hits) -> list[Choice]:
 
 def _keys(memories: Sequence[Memory]) -> dict[str, str]:
     return {each.id: each.key for each in memories if each.key is not None}
+
+
+def _stored(memory: Memory) -> Fate:
+    return Fate("stored", memory.id, memory.replaces, memory.conflicts)
 
 
 def _linked(memory: Memory, id_: str) -> Memory:

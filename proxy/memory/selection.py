@@ -8,10 +8,11 @@ and a turn of which a memory is chosen, as the memory says it shorter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import mul
+from typing import Literal, NamedTuple
 
 from proxy.core.models import Memory, ScoredMemory
 from proxy.core.places import has_place, turn_of
@@ -53,24 +54,68 @@ class Present:
         return head(turn.content) in self.texts or (turn.session == self.session and _REDACTED in head(turn.content))
 
 
+class LeftOut(NamedTuple):
+    """Why something that was found is not shown, and for the sake of which memory, if it is one's.
+
+    ``shown``: the conversation has it already. ``said``: it is one of its own messages. ``same``: says the same as *of*.
+    ``turn``: *of* was told in it, and is shorter. ``limit``, ``budget``: there was no more room. ``ended``: holds no longer.
+    ``floor``: not near enough. ``rank``: others fit better. ``late``: it was found, and then there was no time for it.
+    """
+
+    why: Literal["shown", "said", "same", "turn", "limit", "budget", "ended", "floor", "rank", "late"]
+    of: str | None = None
+
+
+Drop = Callable[[str, LeftOut], object]
+"""Is told the id of each memory that is left out, and why."""
+
+
+def in_silence(_id: str, _why: LeftOut) -> None: ...
+
+
 def head(text: str) -> str:
     """As much of a message as tells it from others; a long one is not stored whole."""
     return text.strip()[:_HEAD_CHARS]
 
 
-def select_memories(found: Iterable[ScoredMemory], present: Present, *, limit: int) -> list[ScoredMemory]:
+def select_memories(
+    found: Iterable[ScoredMemory], present: Present, *, limit: int, drop: Drop = in_silence
+) -> list[ScoredMemory]:
     """At most *limit* memories, no turns."""
-    return _diverse((each for each in found if not each.memory.is_turn and not present.has(each.memory)), [], limit)
+    memories = (each for each in found if not each.memory.is_turn)
+    return _diverse(_absent(memories, present, drop), [], limit, drop)
 
 
 def select_turns(
-    found: Iterable[ScoredMemory], present: Present, memories: Sequence[ScoredMemory], *, limit: int
+    found: Iterable[ScoredMemory],
+    present: Present,
+    memories: Sequence[ScoredMemory],
+    *,
+    limit: int,
+    drop: Drop = in_silence,
 ) -> list[ScoredMemory]:
     """At most *limit* turns that say more than the chosen *memories* and what was shown before."""
-    told = {turn for each in memories for turn in sources(each.memory)}
-    told |= {turn_of(each) for each in present.ids if has_place(each)}
-    new = (each for each in found if each.memory.is_turn and each.memory.id not in told and not present.has(each.memory))
-    return _diverse(new, memories, limit)
+    told = {turn_of(each): each for each in present.ids if has_place(each)}
+    told |= {turn: each.memory.id for each in memories for turn in sources(each.memory)}
+    turns = (each for each in found if each.memory.is_turn)
+    return _diverse(_untold(_absent(turns, present, drop), told, drop), memories, limit, drop)
+
+
+def _absent(found: Iterable[ScoredMemory], present: Present, drop: Drop) -> Iterator[ScoredMemory]:
+    for each in found:
+        if present.has(each.memory):
+            drop(each.memory.id, LeftOut("shown" if each.memory.id in present.ids else "said"))
+        else:
+            yield each
+
+
+def _untold(turns: Iterable[ScoredMemory], told: Mapping[str, str], drop: Drop) -> Iterator[ScoredMemory]:
+    """*told*: by turn, the memory that says it."""
+    for each in turns:
+        if each.memory.id in told:
+            drop(each.memory.id, LeftOut("turn", told[each.memory.id]))
+        else:
+            yield each
 
 
 def sources(memory: Memory) -> set[str]:
@@ -78,12 +123,14 @@ def sources(memory: Memory) -> set[str]:
     return {*memory.turns, *([turn_of(memory.id)] if has_place(memory.id) else [])}
 
 
-def _diverse(found: Iterable[ScoredMemory], others: Sequence[ScoredMemory], limit: int) -> list[ScoredMemory]:
+def _diverse(found: Iterable[ScoredMemory], others: Sequence[ScoredMemory], limit: int, drop: Drop) -> list[ScoredMemory]:
     chosen: list[ScoredMemory] = []
     for each in found:
         if len(chosen) == limit:
-            break
-        if not any(_says_again(each, other) for other in [*others, *chosen]):
+            drop(each.memory.id, LeftOut("limit"))
+        elif same := next((other for other in [*others, *chosen] if _says_again(each, other)), None):
+            drop(each.memory.id, LeftOut("same", same.memory.id))
+        else:
             chosen.append(each)
     return chosen
 

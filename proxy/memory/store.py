@@ -1,7 +1,7 @@
 """What a store of memories can do. ``edge.py`` and ``qdrant.py`` do it.
 
 Every call that finds, reads or changes memories takes the owner first: a search that forgot it does not type-check.
-Two calls are for the operator alone, and have none: ``owner_of`` and ``scan``.
+Three calls are for the operator alone, and have none: ``owner_of``, ``scan`` and ``expired``.
 Each store builds its owner filter in one function and checks the owner again on every point that comes back.
 All calls raise ``StoreError`` when the store fails.
 """
@@ -171,7 +171,7 @@ class MemoryStore(Protocol):
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         """How many memories *owner* has; with ``None``, how many points there are in all (figures for the operator)."""
 
-    # For whoever operates the proxy: these two know no owner, and say whose what they find is.
+    # For whoever operates the proxy: these know no owner, and say whose what they find is.
 
     async def owner_of(self, id_: str) -> Owner | None:
         """Who has the memory *id_*; ``None``: nobody."""
@@ -181,6 +181,9 @@ class MemoryStore(Protocol):
 
         *whose*: of an owner, of all owners of the tenant with this name, or of everybody.
         """
+
+    async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
+        """At most *limit* of all whose ``valid_until`` lies after *since* and not after *until*, in the order of their ids, behind *after*."""
 
     async def touch(self) -> None:
         """Raise ``StoreError`` unless the store answers (for health checks and ``doctor``)."""

@@ -22,12 +22,14 @@ class Turn:
     """*contexts*: texts by the place of the message that they go before. *ids*: everything shown, by short id.
 
     *recalled*: what is shown with the latest message. *trouble*: as in ``Recalled``.
+    *found*: how that came about; ``None`` if nothing was looked for, or if an owner was erased meanwhile, whose it may be.
     """
 
     contexts: Mapping[int, str] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     recalled: tuple[str, ...] = ()
     trouble: str | None = None
+    found: Recalled | None = field(default=None, compare=False, repr=False)
 
 
 class Turns:
@@ -43,19 +45,22 @@ class Turns:
         if latest is None:
             return Turn()
         given = self._given_before(owner, request, latest)
-        trouble, erasures = None, self._replay.erasures
+        trouble, found, erasures = None, None, self._replay.erasures
         if latest not in given:
             at = clock.now()
             found = await self._recall.recall(owner, _asked(request, session, given.values()))
             given[latest] = _given(found, given.values(), at)
             trouble = found.trouble
-            if (trouble is None or found.notes) and erasures == self._replay.erasures:
+            if erasures != self._replay.erasures:
+                found = None
+            elif trouble is None or found.notes:
                 self._replay.put(owner, request.fingerprints[latest], given[latest])
         return Turn(
             contexts={i: each.context for i, each in given.items() if each.context},
             ids={short_id: memory_id for each in given.values() for short_id, memory_id in each.ids.items()},
             recalled=tuple(given[latest].ids.values()),
             trouble=trouble,
+            found=found,
         )
 
     def _given_before(self, owner: Owner, request: ChatRequest, latest: int) -> dict[int, Given]:

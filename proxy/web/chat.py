@@ -35,10 +35,11 @@ async def chat(request: web.Request, caller: Caller) -> web.StreamResponse:
         mode = caller.mode(request.headers)
         if mode is Mode.OFF:
             return await passthrough(request, caller, [(b"X-Memory-Status", b"off")])
-        planner = request.app[MEMORY].planner
-        plan = await planner.plan(request.headers, mode, await _body(request), tenant=caller.tenant)
+        memory = request.app[MEMORY]
+        plan = await memory.planner.plan(request.headers, mode, await _body(request), tenant=caller.tenant)
     except IdentityError as exc:
         raise BadRequest(str(exc), param=exc.source) from exc
+    memory.chronicle.planned(plan)
     upstream = await _open(request, caller, plan)
     filter_ = choose_filter(upstream.status, upstream.content_type, upstream.headers.get("Content-Encoding", ""), plan.answer)
     return await _answer(request, plan, upstream, Recorded(filter_))

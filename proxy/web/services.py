@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from proxy.core.routing import Routes
+from proxy.memory.chronicle import Chronicle
 from proxy.memory.curation import Curation
 from proxy.memory.embedder import Embedder
 from proxy.memory.erase import Erasure
+from proxy.memory.events import Events
 from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
 from proxy.memory.remember import Remember
 from proxy.memory.searching import Searching
 from proxy.memory.store import MemoryStore
+from proxy.memory.traces import Traces
 from proxy.memory.transfer import Transfer
 from proxy.web.drain import Drain
 from proxy.web.upstream import UpstreamClient
@@ -40,6 +43,9 @@ class MemoryServices:
     searching: Searching
     transfer: Transfer
     recall: Recall
+    traces: Traces
+    events: Events
+    chronicle: Chronicle
 
 
 MEMORY = web.AppKey("memory", MemoryServices)

@@ -255,3 +255,17 @@ async def test_when_its_thread_hangs_the_deadline_holds_and_nothing_piles_up(sta
     assert waiting <= 10
     await _back(guard)
     assert await recall.recall(ann, Asked("tea")) == Recalled()
+
+
+async def test_who_wants_to_know_is_told_of_each_outage_once(moody: MoodyStore):
+    told: list[str] = []
+    async with guard_store(opening(moody), deadline_s=PATIENT_S, retry_s=RETRY_S).running() as guard:
+        guard.on_degraded(told.append)
+        guard.on_recovered(lambda: told.append("back"))
+        moody.failure = StoreError("away")
+        for _ in range(5):
+            with pytest.raises(StoreError):
+                await GuardedStore(guard, insist=True).list(Owner("ann"), limit=1)
+        moody.failure = None
+        await _back(guard)
+    assert told == ["away", "back"]

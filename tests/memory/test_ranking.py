@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.core.models import Memory, Owner, ScoredMemory, Scores
 from proxy.core.places import conversation, memory_id, turn_id
-from proxy.memory.ranking import Weights, rank, weighed
+from proxy.memory.ranking import MAX_PASSED_OVER, Observed, Weights, rank, weighed
 from proxy.memory.store import Choice, Hit, Hits
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -163,3 +164,22 @@ def test_scores_are_from_0_to_1_and_fall(lists: Hits, min_score: float, limit: i
     assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
     near = [each.score for each in (*lists.dense, *lists.turns_dense)]
     assert not found or not near or max(near) >= min_score
+
+
+def test_what_is_passed_over_is_kept_the_nearest_first():
+    observed = Observed(partial(rank, min_score=0.5, limit=2))
+    dense, turns = hits({"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.1}), hits({"t": 0.4})
+    assert [each.id for each in observed(Hits(dense, hits({"w": 9.0}), turns, []))] == ["a", "w"]
+    assert observed.passed_over == [Choice(id_, 0.0, Scores(dense=score)) for id_, score in [*dense[1:3], *turns, dense[3]]]
+    observed(Hits(hits({f"n{n}": 0.4 - n / 100 for n in range(30)}), []))
+    assert [each.id for each in observed.passed_over] == [f"n{n}" for n in range(MAX_PASSED_OVER)]
+    observed(Hits([], hits({"w": 9.0, "v": 1.0})))
+    assert observed.passed_over == [Choice("v", 0.0, Scores(sparse=1.0))]
+
+
+def test_observed_or_not_a_search_is_the_same():
+    pick = partial(rank, min_score=0.5, limit=2)
+    one, other = Observed(pick), Observed(pick)
+    other(Hits(hits({"a": 0.1}), []))
+    assert (one, hash(one)) == (other, hash(other))
+    assert one != Observed(partial(rank, min_score=0.5, limit=2))

@@ -19,6 +19,7 @@ from proxy.memory.embedding import open_embedder
 from proxy.memory.ranking import Weights
 from proxy.memory.recall import Asked, Recall, Recalled, weights_of
 from proxy.memory.recent import RecentSearches
+from proxy.memory.selection import LeftOut
 from proxy.memory.store import Entry, MemoryStore
 from proxy.memory.stores import open_store
 from tests.fakes import FixedStore, word_vector
@@ -182,7 +183,9 @@ async def test_weights_change_the_order(edge, embedder, ann):
 
 async def test_who_is_cancelled_stops_searching(edge, embedder, ann):
     embedder.gate.clear()
-    task = asyncio.get_running_loop().create_task(recalling(edge, embedder, profile_token_budget=0, facts_token_budget=0).recall(ann, Asked("tea")))
+    task = asyncio.get_running_loop().create_task(
+        recalling(edge, embedder, profile_token_budget=0, facts_token_budget=0).recall(ann, Asked("tea"))
+    )
     await asyncio.sleep(0)
     assert embedder.queries == ["tea"]
     task.cancel()
@@ -210,3 +213,22 @@ async def test_with_the_real_model_meaning_counts(model_dir, tmp_path, ann):
         assert (await contents(recall, ann, "What should I feed my pet?"))[:1] == ["Has a dog called Rex"]
         assert (await contents(recall, ann, "Which foods must I avoid?"))[:1] == ["Is allergic to peanuts"]
         assert await contents(recall, ann, "What is the capital of Mongolia?") == []
+
+
+async def test_how_it_came_about_is_told(edge, embedder, ann):
+    said = [*(f"green tea {n}" for n in range(3)), "green tea " + "word " * 60, "a red car of my own in the rain"]
+    await remember(edge, ann, *said)
+    found = await recalling(edge, embedder, limit=4, token_budget=80).recall(ann, Asked("green tea"))
+    course, ids = found.course, {each.content: each.id for each in await edge.list(ann, limit=9)}
+    assert course.query == "green tea"
+    assert {each.memory.content for each in course.candidates} == {*said[:4]}
+    assert [each.id for each in course.passed_over] == [ids[said[4]]]
+    assert course.dropped == {ids[said[3]]: LeftOut("budget"), ids[said[4]]: LeftOut("floor")}
+    assert [*found.steps] == ["profile", "embed", "search", "select"]
+    assert all(seconds >= 0 for seconds in found.steps.values())
+
+
+async def test_a_late_one_says_how_far_it_came(edge, embedder, ann):
+    embedder.gate.clear()
+    found = await recalling(edge, embedder, deadline_ms=20).recall(ann, Asked("green tea"))
+    assert (found.trouble, found.course.query, [*found.steps]) == ("deadline", "green tea", ["profile", "embed"])

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.core.models import TURN, Memory, Owner, ScoredMemory
 from proxy.core.places import conversation, memory_id, turn_id
-from proxy.memory.selection import Present, head, select_memories, select_turns
+from proxy.memory.selection import LeftOut, Present, head, select_memories, select_turns
 from tests.fakes import word_vector
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -117,3 +117,26 @@ def test_a_turn_that_says_what_a_chosen_memory_says_is_left_out():
 def test_without_vectors_only_equals_are_one():
     bare = [replace(found(each), vector=()) for each in ("likes tea", "likes tea", "tea likes")]
     assert contents(select_memories(bare, Present(), limit=5)) == ["likes tea", "tea likes"]
+
+
+def test_of_what_is_left_out_it_says_why():
+    jazz, tea, wet = found("jazz"), found("tea", id=memory_id(turn_id(TALK, 1), "tea")), found("rain")
+    all_found = [jazz, tea, turn("I like tea", 1), wet, found("rain"), turn("so I said", 2), turn("snow", 3), found("sun")]
+    dropped: dict[str, LeftOut] = {}
+    present = Present(ids=frozenset({jazz.memory.id}), texts=frozenset({"so I said"}))
+    memories = select_memories(all_found, present, limit=2, drop=dropped.setdefault)
+    select_turns(all_found, present, memories, limit=0, drop=dropped.setdefault)
+    assert contents(memories) == ["tea", "rain"]
+    assert [dropped.get(each.memory.id) for each in all_found] == [
+        LeftOut("shown"),
+        None,
+        LeftOut("turn", tea.memory.id),
+        None,
+        LeftOut("limit"),
+        LeftOut("said"),
+        LeftOut("limit"),
+        LeftOut("limit"),
+    ]
+    dropped.clear()
+    select_memories(all_found, present, limit=5, drop=dropped.setdefault)
+    assert dropped[all_found[4].memory.id] == LeftOut("same", wet.memory.id)

@@ -632,6 +632,23 @@ async def test_the_operator_reads_everything_once_in_pieces(store: MemoryStore) 
     assert await store.scan(None, limit=5, whose="nobody's") == []
 
 
+async def test_the_operator_reads_what_ended_in_a_time_once_in_pieces(store: MemoryStore) -> None:
+    def at(seconds: int) -> datetime:
+        return NOW + timedelta(seconds=seconds)
+
+    owners = [ANN, Owner("ann", "other"), ANN.everyone]
+    written = {owner: [entry(f"{n}", valid_until=at(n // 10)) for n in range(50)] for owner in owners}
+    for owner, entries in written.items():
+        await store.upsert(owner, [*entries, entry("for ever")])
+    found: list[Kept] = []
+    while some := await store.expired(at(1), at(3), found[-1].memory.id if found else None, limit=17):
+        assert len(some) <= 17
+        found += some
+    ended = [Kept(owner, each.memory) for owner in owners for each in written[owner][20:40]]
+    assert found == sorted(ended, key=lambda each: each.memory.id)
+    assert await store.expired(at(9), at(99), None, limit=9) == []
+
+
 async def test_turns_are_got_by_the_ids_of_their_neighbours(store: MemoryStore) -> None:
     talk = places.conversation(ANN, "s1")
     turns = [entry(f"turn {n}", id=places.turn_id(talk, n), type=TURN, created_at=NOW + timedelta(days=n)) for n in range(4)]

@@ -9,7 +9,7 @@ from proxy.core.echo import Foreign
 from proxy.core.items import Item
 from proxy.memory.figures import Figures
 from proxy.memory.said import Keeping, Said
-from proxy.memory.told import MAX_ITEMS, Told, listen
+from proxy.memory.told import MAX_ITEMS, Statement, Told, listen
 from tests.memory.telling import DEFAULTS, answer
 
 KEY = "sk-" + "proj-" + "a1B2" * 12
@@ -96,3 +96,26 @@ def test_short_ids_are_looked_up_among_what_was_shown(ann):
 def test_blocks_that_were_patched_together_are_counted(ann, body: str):
     _, figures = heard(Said(ann, "s1", "t1", [Block(body, cut=True)]))
     assert figures.malformed == 1
+
+
+def test_of_each_item_it_is_told_what_was_made_of_it(ann):
+    foreign = Foreign(recalled=["Plays chess with Maria on Sundays"], said=["I like green tea"])
+    items = [
+        {"content": f"Deploys with {KEY}", "type": "procedural", "replaces": "m9"},
+        "Plays chess with Maria on Sundays",
+        f"Is it {KEY}?",
+        "\x00",
+        {"content": "Likes tea", "replaces": "m1"},
+        {"content": "likes tea.", "replaces": "the note about tea"},
+    ]
+    found, _ = heard(answer(ann, *items, forget=("m2", "m7", "my note"), shown={"m1": "id 1"}, foreign=foreign))
+    assert found.statements == (
+        Statement("Deploys with [redacted: API key]", "procedural", redacted=("API key",), unknown="m9"),
+        Statement("Plays chess with Maria on Sundays", "semantic", "recalled"),
+        Statement("Is it [redacted: API key]?", "semantic", "question", ("API key",)),
+        Statement("", "semantic", "empty"),
+        Statement("Likes tea", "semantic"),
+        Statement("likes tea.", "semantic", "again", unknown="?"),
+    )
+    assert [each.content for each in found.statements if not each.refused] == [each.content for each in found.items.values()]
+    assert (found.blocks, found.unknown) == (1, ("m2", "m7", "?"))

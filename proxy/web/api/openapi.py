@@ -137,6 +137,9 @@ def _without_null(field: Tree) -> Tree:
 def _responses(operation: Operation, schemas: Mapping[Any, Tree]) -> Tree:
     responses: Tree = {}
     for status, kind in operation.answers.items():
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            responses[str(status)] = {"description": "The WebSocket."}
+            continue
         content = {"schema": {"type": "string"} if kind is None or operation.media != JSON else schemas[kind, "serialization"]}
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": {operation.media: content}}
     error = {JSON: {"schema": schemas[Error, "serialization"]}}

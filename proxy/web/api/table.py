@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.web.api import facts, memories, settings, transfer, users
+from proxy.web.api import facts, memories, settings, traces, transfer, users
 from proxy.web.api.operation import Operation
 
-OPERATIONS: tuple[Operation, ...] = (
-    *memories.OPERATIONS,
-    *facts.OPERATIONS,
-    *transfer.OPERATIONS,
-    *users.OPERATIONS,
-    *settings.OPERATIONS,
-)
+_SUBJECTS = (memories, facts, transfer, users, settings, traces)
+
+OPERATIONS: tuple[Operation, ...] = tuple(each for subject in _SUBJECTS for each in subject.OPERATIONS)

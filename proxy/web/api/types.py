@@ -107,7 +107,7 @@ def _check_numbers(value: Any, depth: int) -> None:
         _check_numbers(each, depth - 1)
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """``a,b`` as in a query string."""
     return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
 
@@ -181,7 +181,7 @@ TIME_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-03-01
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(TIME_SCHEMA)]
 Categories = Annotated[
     list[CategoryOrTurn],
-    BeforeValidator(_listed),
+    BeforeValidator(listed),
     Field(
         description="Only these: `preference`, `fact`, `context`; `turn` are the user's own messages.",
         examples=[["preference"]],

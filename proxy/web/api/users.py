@@ -9,6 +9,7 @@ from pydantic import Field
 
 from proxy import __version__
 from proxy.core.models import MEMORY_TYPES, TURN, Owner
+from proxy.memory.events import Event
 from proxy.memory.store import MemoryStore, Which
 from proxy.web.api.bodies import DEFAULT_TENANT, Erased, OfTenant, OfUser
 from proxy.web.api.operation import Call, Operation, answer
@@ -52,6 +53,7 @@ class Stats(Answer):
 async def erase_user(call: Call) -> web.Response:
     owner = Owner(call.path.user, call.query.tenant)
     count = await call.memory.erasure.erase(owner)
+    call.memory.events.publish(Event("forgotten", owner, figures={"erased": count}))
     return answer({"user": owner.user, "tenant": owner.tenant, "object": "user.deleted", "deleted": count})
 
 
