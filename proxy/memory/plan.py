@@ -25,7 +25,7 @@ _TOOL_ROLES = ("tool", "function")
 class Plan:
     """*body* goes upstream; *answer* says how to read what comes back, ``None``: not at all. *report*: the response headers.
 
-    *shown*, *foreign* and *spoken* go to ``Remember`` with the answer.
+    *shown*, *foreign* and *spoken* go to ``Remember`` with the answer. *turn*: what was recalled, and how.
     """
 
     body: bytes
@@ -38,6 +38,7 @@ class Plan:
     foreign: Foreign | None = None
     spoken: Spoken | None = None
     report: Mapping[str, str] = field(default_factory=dict)
+    turn: Turn = field(default_factory=Turn, compare=False)
 
     def said(self, blocks: Sequence[Block], reply: Callable[[], str]) -> Said | None:
         """What is to be remembered of the answer to this request; ``None``: nothing, as it is nobody's."""
@@ -74,13 +75,13 @@ class Planner:
         session = read_session(headers)
         request = ChatRequest.parse(body)
         if request is None:
-            return _untouched(body, trace, None, status="off", reason="unreadable")
+            return _untouched(body, trace, None, Turn(), reason="unreadable")
         try:
             owner = read_owner(headers, request.value, default_user=self._default_user, tenant=tenant)
         except IdentityError as exc:
             if exc.source == USER_HEADER:
                 raise
-            return _untouched(body, trace, request.model, status="degraded; reason=user", reason="user")
+            return _untouched(body, trace, request.model, Turn(trouble="user"), reason="user")
         session = session or request.session
         recalls = mode.recalls and self._recall.enabled
         turn = await self._turns.prepare(owner, request, session) if recalls else Turn()
@@ -96,6 +97,7 @@ class Planner:
             foreign=None if skipped else self._foreign(request, turn),
             spoken=self._spoken(request, mode, skipped),
             report=_report(turn, skipped, trace),
+            turn=turn,
         )
 
     def _reason_to_skip(self, request: ChatRequest, mode: Mode) -> str | None:
@@ -142,7 +144,7 @@ def _tools_before(request: ChatRequest) -> tuple[int, ...]:
 
 def _report(turn: Turn, skipped: str | None, trace: str) -> dict[str, str]:
     return {
-        "X-Memory-Status": f"degraded; reason={turn.trouble}" if turn.trouble else "ok",
+        "X-Memory-Status": _status(turn, "ok"),
         "X-Memory-Recalled": str(len(turn.recalled)),
         **({"X-Memory-Ids": ",".join(turn.recalled)} if turn.recalled else {}),
         "X-Memory-Extract": f"skipped; reason={skipped}" if skipped else "inline",
@@ -150,6 +152,10 @@ def _report(turn: Turn, skipped: str | None, trace: str) -> dict[str, str]:
     }
 
 
-def _untouched(body: bytes, trace: str, model: str | None, *, status: str, reason: str) -> Plan:
-    report = {"X-Memory-Status": status, "X-Memory-Extract": f"skipped; reason={reason}", "X-Memory-Trace": trace}
-    return Plan(body=body, trace=trace, model=model, report=report)
+def _status(turn: Turn, otherwise: str) -> str:
+    return f"degraded; reason={turn.trouble}" if turn.trouble else otherwise
+
+
+def _untouched(body: bytes, trace: str, model: str | None, turn: Turn, *, reason: str) -> Plan:
+    report = {"X-Memory-Status": _status(turn, "off"), "X-Memory-Extract": f"skipped; reason={reason}", "X-Memory-Trace": trace}
+    return Plan(body=body, trace=trace, model=model, report=report, turn=turn)

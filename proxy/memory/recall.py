@@ -21,6 +21,7 @@ from proxy.memory.profile import Profile
 from proxy.memory.ranking import rank, weighed
 from proxy.memory.seldom import Seldom
 from proxy.memory.selection import Present, select_memories, select_turns
+from proxy.memory.steps import Steps
 from proxy.memory.store import MemoryStore, Pick, Query
 
 _CANDIDATES = 50
@@ -47,11 +48,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What was found; *withdrawn*: ids of what was shown before and holds no longer. *trouble*: why it may be less than there is."""
+    """What was found; *withdrawn*: ids of what was shown before and holds no longer. *trouble*: why it may be less than there is.
+
+    *steps*: the seconds that ``profile``, ``embed``, ``search`` and ``select`` took, as far as it came.
+    """
 
     notes: list[Note] = field(default_factory=list)
     withdrawn: frozenset[str] = frozenset()
     trouble: str | None = None
+    steps: dict[str, float] = field(default_factory=dict, compare=False)
 
 
 class Recall:
@@ -80,21 +85,23 @@ class Recall:
         if not asked.text.strip():
             return Recalled()
         if self._under_way >= self._at_once:
-            return self._without("busy")
+            return self._without("busy", Steps())
         self._under_way += 1
+        steps = Steps()
         try:
             async with asyncio.timeout(self._options.deadline_ms / 1000):
-                return await self._recall(owner, asked)
+                return await self._recall(owner, asked, steps)
         except TimeoutError:
-            return self._without("deadline")
+            return self._without("deadline", steps)
         except StoreError:
-            return Recalled(trouble="store")
+            return Recalled(trouble="store", steps=steps)
         finally:
+            steps.end()
             self._under_way -= 1
 
-    def _without(self, trouble: str) -> Recalled:
+    def _without(self, trouble: str, steps: Steps) -> Recalled:
         self._seldom.warn(f"going upstream without memories: {trouble}")
-        return Recalled(trouble=trouble)
+        return Recalled(trouble=trouble, steps=steps)
 
     async def find(self, owner: Owner, asked: Asked, *, as_of: datetime | None = None) -> list[ScoredMemory]:
         """The memories and turns of *owner* that fit a message, best first, each with how its score came about.
@@ -128,11 +135,15 @@ class Recall:
     def _shows_turns(self) -> bool:
         return self._options.keep_turns and self._options.show_turns != "none"
 
-    async def _recall(self, owner: Owner, asked: Asked) -> Recalled:
+    async def _recall(self, owner: Owner, asked: Asked, steps: Steps) -> Recalled:
+        steps.begin("profile")
         # First, as without the store there is no use for the vector, which takes longest.
         profile = [each for each in await self._profile.of(owner) if not asked.knows(each.memory)]
+        steps.begin("embed")
         query = await self._query(asked)
+        steps.begin("search")
         found = await self._search(owner, query, self._pick_few) if query else []
+        steps.begin("select")
         present = replace(asked.present, ids=asked.present.ids | {note.memory.id for note in profile})
         memories = select_memories(found, present, limit=self._options.limit)
         turns = select_turns(found, present, memories, limit=self._options.turn_limit)
@@ -146,7 +157,7 @@ class Recall:
         ]
         shown = asked.present.ids
         withdrawn = shown - (await self._get(owner, shown)).keys()
-        return Recalled(notes, withdrawn, trouble="embedder" if query and query.vector is None else None)
+        return Recalled(notes, withdrawn, trouble="embedder" if query and query.vector is None else None, steps=steps)
 
     async def _with_conflicts(self, owner: Owner, found: Sequence[ScoredMemory], present: Present) -> list[Memory]:
         """Each memory, and behind it those that contradict it: the model can only settle what it sees."""

@@ -19,13 +19,14 @@ _EARLIER = 4
 class Turn:
     """*contexts*: texts by the place of the message that they go before. *ids*: everything shown, by short id.
 
-    *recalled*: what is shown with the latest message. *trouble*: as in ``Recalled``.
+    *recalled*: what is shown with the latest message. *trouble*, *steps*: as in ``Recalled``.
     """
 
     contexts: Mapping[int, str] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     recalled: tuple[str, ...] = ()
     trouble: str | None = None
+    steps: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 class Turns:
@@ -41,11 +42,11 @@ class Turns:
         if latest is None:
             return Turn()
         given = self._given_before(owner, request, latest)
-        trouble, erasures = None, self._replay.erasures
+        trouble, steps, erasures = None, {}, self._replay.erasures
         if latest not in given:
             found = await self._recall.recall(owner, _asked(request, session, given.values()))
             given[latest] = _given(found, given.values())
-            trouble = found.trouble
+            trouble, steps = found.trouble, found.steps
             if (trouble is None or found.notes) and erasures == self._replay.erasures:
                 self._replay.put(owner, request.fingerprints[latest], given[latest])
         return Turn(
@@ -53,6 +54,7 @@ class Turns:
             ids={short_id: memory_id for each in given.values() for short_id, memory_id in each.ids.items()},
             recalled=tuple(given[latest].ids.values()),
             trouble=trouble,
+            steps=steps,
         )
 
     def _given_before(self, owner: Owner, request: ChatRequest, latest: int) -> dict[int, Given]:
