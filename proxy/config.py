@@ -172,6 +172,11 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     listen: Listen = field(default_factory=Listen)
     upstream: Upstream = field(default_factory=Upstream)
@@ -185,6 +190,7 @@ class Config:
     journal: Journal = field(default_factory=Journal)
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def load(

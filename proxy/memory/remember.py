@@ -84,7 +84,7 @@ class Remember:
                     await self.settled()
             worker.cancel()
             await asyncio.wait([worker])
-            if lost := self._backlog.unsafe + self._unsafe:
+            if lost := self.unsafe:
                 self.figures.lost += lost
                 logger.warning("memories lost: the proxy ended before they were stored", answers=lost)
 
@@ -94,8 +94,15 @@ class Remember:
 
     def submit(self, said: Said) -> None:
         """Take *said* over, as its answer has ended. What finds no room is said in the log, never to the chat."""
+        self.figures.blocks += len(said.blocks)
+        self.figures.truncated += sum(each.cut for each in said.blocks)
         if said.blocks or said.spoken is not None:
             self._backlog.put(said)
+
+    @property
+    def unsafe(self) -> int:
+        """How many answers wait in memory, where a crash would lose them."""
+        return self._backlog.unsafe + self._unsafe
 
     async def settled(self) -> None:
         """Return when everything submitted so far has been worked through, or waits for the store to come back."""
