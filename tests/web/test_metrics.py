@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 
+import aiohttp
 import pytest
+from aiohttp import web
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
@@ -171,6 +173,26 @@ async def test_what_upstreams_do_is_counted_by_their_configured_names(model, cli
         ("upstream_outcomes_total", "unreachable", "other"): 2,
     }
     assert [key[1] for key in found if key[0].startswith("upstream_last")] == ["default"]
+
+
+async def test_an_answer_that_breaks_off_is_one_that_broke(model, client, tmp_path):
+    async def half(request):
+        answer = web.StreamResponse(headers={"Content-Length": "100"})
+        await answer.prepare(request)
+        await answer.write(b"half")
+        request.transport.close()
+        return answer
+
+    model.handler = half
+    async with memory_proxy(model, tmp_path) as proxy:
+        async with client.get(f"{proxy.url}/models") as answer:
+            with pytest.raises(aiohttp.ClientError):
+                await answer.read()
+        found = await figures(client, proxy)
+    assert some(found, "upstream_outcomes") == {
+        ("upstream_outcomes_total", "2xx", "default"): 1,
+        ("upstream_outcomes_total", "broken", "default"): 1,
+    }
 
 
 async def test_requests_that_are_refused_are_counted(model, client, tmp_path):
