@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+
+from proxy.core.blocks import Block
 
 
 @dataclass(slots=True)
@@ -11,8 +14,8 @@ class Figures:
     """Counts. *echoes* by what was repeated, *redacted* by the kind of secret.
 
     *restated* and *turns_restated*: known already. *retired*: memories that an answer corrected or forgot. *conflicts*: new memories
-    that say otherwise than an old one. *flagged*: of those stored, how many read as an order. *blocks*: how many answers had,
-    *truncated*: of them, those that never ended or were too long, *malformed*: those that had to be patched together. *too_many*: items beyond what one answer may tell. *dropped_for_room*: memories and turns beyond the limits. *lost*: answers that couldn't be stored.
+    that say otherwise than an old one. *flagged*: of those stored, how many read as an order. *malformed*: blocks that had to be
+    patched together. *too_many*: items beyond what one answer may tell. *dropped_for_room*: memories and turns beyond the limits. *lost*: answers that couldn't be stored.
     *dead*: answers that were put among the dead letters.
     """
 
@@ -23,8 +26,6 @@ class Figures:
     turns: int = 0
     turns_restated: int = 0
     flagged: int = 0
-    blocks: int = 0
-    truncated: int = 0
     malformed: int = 0
     too_many: int = 0
     dropped_for_room: int = 0
@@ -41,3 +42,15 @@ class Figures:
         """As JSON would have it, without what is 0."""
         counts = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: dict(count) if isinstance(count, Counter) else count for name, count in counts.items() if count}
+
+
+@dataclass(slots=True)
+class BlocksSeen:
+    """How many blocks answers had since the start; *truncated*: those that never ended, or were too long."""
+
+    count: int = 0
+    truncated: int = 0
+
+    def add(self, blocks: Sequence[Block]) -> None:
+        self.count += len(blocks)
+        self.truncated += sum(each.cut for each in blocks)

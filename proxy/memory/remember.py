@@ -19,7 +19,7 @@ from proxy.core.models import MEMORY_TYPES, TURN, Owner
 from proxy.errors import EmbedError, JournalError, MemoryProxyError, StoreError
 from proxy.memory.backlog import Backlog, Waiting
 from proxy.memory.embedder import Embedder
-from proxy.memory.figures import Figures
+from proxy.memory.figures import BlocksSeen, Figures
 from proxy.memory.growth import Growth
 from proxy.memory.heard import Heard
 from proxy.memory.journal import Journal, NoJournal
@@ -70,6 +70,7 @@ class Remember:
         self._retry_s = retry_s
         self._outage_s = 0.0
         self.figures = Figures()
+        self.blocks_seen = BlocksSeen()
         self._writing = asyncio.Lock()
         self._erased: set[str] = set()  # the keys of owners, since the worker last asked what is next
 
@@ -94,8 +95,7 @@ class Remember:
 
     def submit(self, said: Said) -> None:
         """Take *said* over, as its answer has ended. What finds no room is said in the log, never to the chat."""
-        self.figures.blocks += len(said.blocks)
-        self.figures.truncated += sum(each.cut for each in said.blocks)
+        self.blocks_seen.add(said.blocks)
         if said.blocks or said.spoken is not None:
             self._backlog.put(said)
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from proxy.config import Store
 from proxy.errors import MemoryProxyError
-from proxy.memory.figures import Figures
+from proxy.memory.figures import BlocksSeen, Figures
 from proxy.memory.journal import Counts
 from proxy.web.health import healths
 from proxy.web.room import ROOM
@@ -65,6 +65,7 @@ class PartMetrics(Collector):
         yield from self._upstreams(self._app)
         yield from self._parts(self._app)
         yield from self._embedder(self._app)
+        yield from _blocks(self._app[MEMORY].remember.blocks_seen)
         yield from _remembered(self._app[MEMORY].remember.figures)
         yield from self._journal(self._app)
         yield from self._sizes(self._app)
@@ -132,6 +133,11 @@ class PartMetrics(Collector):
         return shutil.disk_usage(self._folder).free
 
 
+def _blocks(seen: BlocksSeen) -> Iterator[Metric]:
+    yield _counter("blocks", "Memory blocks in answers.", seen.count)
+    yield _counter("blocks_truncated", "Blocks that never ended, as at the token limit, or were too long.", seen.truncated)
+
+
 def _remembered(figures: Figures) -> Iterator[Metric]:
     by_kind = "kind"
     stored = {"memory": figures.stored, "turn": figures.turns}
@@ -147,8 +153,6 @@ def _remembered(figures: Figures) -> Iterator[Metric]:
     )
     yield _counters("items_refused", "Items of blocks that were not the user's, by what they repeat.", "reason", refused)
     yield _counters("redactions", "Secrets that were taken out, by kind.", by_kind, figures.redacted)
-    yield _counter("blocks", "Memory blocks in answers.", figures.blocks)
-    yield _counter("blocks_truncated", "Blocks that never ended, as at the token limit, or were too long.", figures.truncated)
     yield _counter("blocks_malformed", "Blocks that had to be patched together.", figures.malformed)
     yield _counter("answers_lost", "Answers whose memories are lost.", figures.lost)
     yield _counter("answers_given_up", "Answers that were put among the dead letters.", figures.dead)
