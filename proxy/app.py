@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 import uvloop
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from proxy import logs, resources
 from proxy.config import Config, Extract
@@ -46,10 +47,12 @@ from proxy.web.api.operation import BASE, route
 from proxy.web.api.settings import SETTINGS
 from proxy.web.api.table import OPERATIONS
 from proxy.web.chat import chat
-from proxy.web.doors import DOORS, open_doors
+from proxy.web.doors import DOORS, Caller, open_doors
 from proxy.web.drain import Drain
+from proxy.web.metrics import METRICS, Metrics, count_requests, show
 from proxy.web.middleware import log_and_answer_errors
 from proxy.web.not_http import SERVER_LOG
+from proxy.web.passage import Route, passage_of
 from proxy.web.passthrough import passthrough
 from proxy.web.room import ROOM, Room
 from proxy.web.services import MEMORY, SERVICES, MemoryServices, Services
@@ -72,14 +75,16 @@ def make_app(config: Config) -> web.Application:
             app[SERVICES] = Services(routes=Routes(config.upstream.base_url, config.upstreams), upstreams=upstreams)
             app[MEMORY] = memory = await stack.enter_async_context(_open_memory(config))
             app[DOORS], app[ROOM] = open_doors(config), Room(config.limits.requests)
-            app[health.GUARDS] = memory.guards
             app[SETTINGS] = Settings(config, partial(_in_force, memory.recall))
             yield
 
-    app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
+    around = [count_requests, log_and_answer_errors] if config.metrics.enabled else [log_and_answer_errors]
+    app = web.Application(client_max_size=config.limits.request_bytes, middlewares=around)
     app.cleanup_ctx.append(lifespan)
     app.on_shutdown.append(_send_listeners_away)
-    _add_routes(app, AdminDoor(config.auth))
+    if config.metrics.enabled:
+        app[METRICS] = Metrics(config.store)
+    _add_routes(app, AdminDoor(config.auth), figures=show if config.metrics.enabled else _not_here)
     return app
 
 
@@ -134,6 +139,8 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             kept,
             bus,
             chronicle,
+            replay,
+            engine.points,
         )
 
 
@@ -169,10 +176,10 @@ def _instruction(extract: Extract) -> str:
         raise ConfigError(f"extract.prompt: {extract.prompt} can't be read: {exc}") from exc
 
 
-def _add_routes(app: web.Application, door: AdminDoor) -> None:
+def _add_routes(app: web.Application, door: AdminDoor, *, figures: Handler) -> None:
     app.router.add_route("*", "/health/live", health.live)
     app.router.add_route("*", "/health/ready", health.ready)
-    app.router.add_route("*", "/metrics", door.before_figures(_not_here))
+    app.router.add_route("*", "/metrics", door.before_figures(figures))
     app.router.add_route("GET", f"{BASE}/openapi.json", door.before(openapi))
     for path, handler in route(OPERATIONS).items():
         app.router.add_route("*", path, door.before(handler))
@@ -182,11 +189,17 @@ def _add_routes(app: web.Application, door: AdminDoor) -> None:
 
 
 async def _relayed(request: web.Request) -> web.StreamResponse:
+    relayed, route = _handler(request)
+    passage_of(request).route = route
     caller = request.app[DOORS].admit(request)
     with request.app[ROOM].for_one():
-        if is_chat(request.method, request.raw_path):
-            return await chat(request, caller)
-        return await (tunnel(request, caller) if wants_tunnel(request) else passthrough(request, caller))
+        return await relayed(request, caller)
+
+
+def _handler(request: web.Request) -> tuple[Callable[[web.Request, Caller], Awaitable[web.StreamResponse]], Route]:
+    if is_chat(request.method, request.raw_path):
+        return chat, "chat"
+    return (tunnel, "tunnel") if wants_tunnel(request) else (passthrough, "passthrough")
 
 
 async def _not_here(request: web.Request) -> web.StreamResponse:

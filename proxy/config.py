@@ -191,6 +191,11 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     listen: Listen = field(default_factory=Listen)
     upstream: Upstream = field(default_factory=Upstream)
@@ -205,6 +210,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     traces: Traces = field(default_factory=Traces)
     log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def load(

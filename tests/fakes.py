@@ -282,7 +282,7 @@ class RunningProxy:
     async def _handlers(self) -> None:
         """A client has its answer a moment before the handler hands over what is to be remembered; some never end."""
         for _ in range(50):
-            if not self.room._taken:
+            if not self.room.taken:
                 break
             await asyncio.sleep(0.001)
 

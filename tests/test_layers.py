@@ -23,6 +23,7 @@ IMPORTERS = {
     "huggingface_hub": {"memory.models"},
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},
+    "prometheus_client": {"web.metrics.exposition", "web.metrics.parts", "web.metrics.requests"},
     "qdrant_client": {"memory.qdrant"},
     "qdrant_edge": {"memory.edge"},
     "rich": {"cli", "demo"},

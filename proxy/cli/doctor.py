@@ -1,4 +1,7 @@
-"""``memory-proxy doctor``: one line for each thing that a proxy needs, and what to do about those that fail."""
+"""``memory-proxy doctor``: one line for each thing that a proxy needs, and what to do about those that fail.
+
+It looks at what the configuration names or, with ``--url``, asks a running proxy, which knows since when something is wrong.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,19 @@ from rich.console import Console
 from rich.text import Text
 
 from proxy.cli.arguments import add_config, config_path, load_config
-from proxy.config import Config, Embedding, check_reach, client_keys, kept_options, read_kept, settings_path
-from proxy.errors import ConfigError, JournalError, MemoryProxyError, ModelError, StoreError, StoreLocked, UpstreamUnreachable
+from proxy.cli.running import examine
+from proxy.config import ENV_PREFIX, Config, Embedding, check_reach, client_keys, kept_options, read_kept, settings_path
+from proxy.errors import (
+    ConfigError,
+    EmbedError,
+    JournalError,
+    MemoryProxyError,
+    ModelError,
+    StoreError,
+    StoreLocked,
+    UpstreamUnreachable,
+)
+from proxy.options import address
 
 if TYPE_CHECKING:
     from proxy.cli.arguments import Commands
@@ -28,13 +42,17 @@ Check = Callable[[], str]
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("doctor", help="check configuration, store, embedder and upstream")
+    parser = commands.add_parser("doctor", help="check configuration, store, journal, embedder and upstream")
     add_config(parser)
+    parser.add_argument("--url", help="ask the proxy that runs there, such as http://127.0.0.1:8080")
+    parser.add_argument("--token", help="its auth.admin_token; default: MEMORY_PROXY_AUTH__ADMIN_TOKEN in the environment")
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
+    if args.url is not None:
+        return _ask(console, args)
     try:
         config = load_config(args)
         check_reach(config)
@@ -45,6 +63,21 @@ def _run(args: argparse.Namespace) -> int:
     _report(console, "configuration", str(config_path(args) or "defaults and environment"), ok=True)
     passed = [_passes(console, name, check) for name, check in _checks(config)]
     return 0 if all(passed) else 1
+
+
+def _ask(console: Console, args: argparse.Namespace) -> int:
+    """Raises ``ConfigError`` for what is no URL, or no token."""
+    try:
+        url = address(args.url)
+    except ValueError as exc:
+        raise ConfigError(f"--url: use {exc}") from exc
+    token = args.token or os.environ.get(f"{ENV_PREFIX}AUTH__ADMIN_TOKEN") or None
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise ConfigError("--token: use the proxy's auth.admin_token; this one can't stand in a header")
+    findings = list(examine(url, token))
+    for each in findings:
+        _report(console, each.name, each.found, ok=each.well)
+    return 0 if all(each.well for each in findings) else 1
 
 
 def _checks(config: Config) -> Iterator[tuple[str, Check]]:
@@ -118,9 +151,15 @@ async def _embedder(config: Config) -> str:
     from proxy.memory.embedding import open_embedder
 
     _expect_model(config.embedding)
-    async with open_embedder(config.embedding) as embedder:
-        await embedder.embed_query("Is anybody there?")
-        return f"{embedder.name}, vectors of {embedder.dimensions}"
+    try:
+        async with open_embedder(config.embedding) as embedder:
+            await embedder.embed_query("Is anybody there?")
+            return f"{embedder.name}, vectors of {embedder.dimensions}"
+    except EmbedError as exc:
+        advice = (
+            "start the server, or correct embedding.url" if config.embedding.provider == "openai" else "memory-proxy models pull"
+        )
+        raise EmbedError(f"{exc}; {advice}") from exc
 
 
 def _expect_model(embedding: Embedding) -> None:

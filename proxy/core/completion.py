@@ -13,6 +13,7 @@ class CompletionFilter:
     rewrites = True
     whole = True
     in_block = False
+    holds = False
     client_done = False
 
     def __init__(self, *, max_block_bytes: int = 256 * 1024) -> None:

@@ -26,6 +26,10 @@ class Filter(Protocol):
         """A block has begun that is worth reading to its end, even if the client has left."""
 
     @property
+    def holds(self) -> bool:
+        """Text waits here that the client may yet get, or a block is under way. Asked for each piece."""
+
+    @property
     def client_done(self) -> bool:
         """The client has all that it will get; what still comes from upstream is only read for blocks."""
 
@@ -39,6 +43,7 @@ class Passthrough:
     rewrites = False
     whole = False
     in_block = False
+    holds = False
     client_done = False
 
     def __init__(self) -> None:

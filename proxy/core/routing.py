@@ -41,8 +41,14 @@ class Routes:
 
     def __init__(self, default_base_url: str, named: Sequence[Named] = ()) -> None:
         self._default = default_base_url
+        self._names = [each.name for each in named]
         self._by_prefix = [(each.prefix, each) for each in named if each.prefix is not None]
         self._by_model = [(pattern, each) for each in named for pattern in each.models]
+
+    @property
+    def names(self) -> list[str]:
+        """Those of all upstreams, the default first."""
+        return ["default", *self._names]
 
     def by_path(self, raw_path: str) -> Destination | None:
         """The upstream whose prefix *raw_path* starts with; the prefix itself is not sent on."""

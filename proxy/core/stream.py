@@ -89,7 +89,7 @@ class StreamFilter:
         self._held_bytes = 0
         self._reads = True
         self._idle = False
-        self.client_done = False
+        self.holds = self.client_done = False
         self._ending = _EarlyEnding(include_usage=include_usage) if early_finish else None
 
     @property
@@ -131,6 +131,7 @@ class StreamFilter:
         # A torn event can't be read, so what it holds of a block can't be told from what the user may see.
         out = b"" if self.in_block and _parse_event(tail) is None else self._read(tail)
         self._finish_choices()
+        self.holds = False
         out += self._release()
         return ending.close() if ending is not None and ending.begun else out
 
@@ -159,6 +160,7 @@ class StreamFilter:
         if event:
             out += self._read_data(event)
         self._idle = self._is_idle()
+        self.holds = not self._idle and (bool(self._held) or self.in_block)
         return out
 
     def _read_data(self, event: bytes) -> bytes:

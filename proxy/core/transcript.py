@@ -34,6 +34,10 @@ class Recorded:
         return self._inner.in_block
 
     @property
+    def holds(self) -> bool:
+        return self._inner.holds
+
+    @property
     def client_done(self) -> bool:
         return self._inner.client_done
 

@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Protocol
 
 from proxy.errors import EmbedError, map_exceptions
-from proxy.memory.embedder import Kind, Vector
+from proxy.memory.embedder import KINDS, Kind, Load, Vector
 
 MAX_CHARS = 8192
 """What is embedded of a text. Models read less (256 tokens, say), but would first cut all of it into tokens."""
@@ -58,7 +58,8 @@ class BatchingEmbedder:
         self._batch_size = batch_size
         self._cache = _Cache(cache_entries)
         self._jobs: dict[Key, _Job] = {}
-        self._queues: dict[Kind, dict[Key, _Job]] = {"query": {}, "document": {}}
+        self._queues: dict[Kind, dict[Key, _Job]] = {kind: {} for kind in KINDS}
+        self._embedded: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._work_waits = asyncio.Event()
         self._is_running = False
 
@@ -76,6 +77,10 @@ class BatchingEmbedder:
                 worker.cancel()
             await asyncio.wait(workers)
             self._fail(list(self._jobs.values()), EmbedError("the embedder was closed"))
+
+    @property
+    def load(self) -> Load:
+        return Load({kind: len(queue) for kind, queue in self._queues.items()}, dict(self._embedded))
 
     async def embed_query(self, text: str) -> Vector:
         return await self._embed("query", text)
@@ -148,6 +153,7 @@ class BatchingEmbedder:
         except EmbedError as exc:
             self._fail(batch, exc)
             return
+        self._embedded[batch[0].kind] += len(batch)
         for job, vector in zip(batch, vectors, strict=True):
             self._cache.put(self._cached_as(job.key), vector)
             del self._jobs[job.key]

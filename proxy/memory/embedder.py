@@ -10,10 +10,10 @@ import difflib
 import math
 import os
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -30,6 +30,14 @@ KINDS: tuple[Kind, Kind] = ("query", "document")
 """What a text is for: some models embed a question and its answer differently."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Texts that *wait* to be embedded now, and how many were since the start, by what they are for."""
+
+    waiting: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    embedded: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+
+
 class Embedder(Protocol):
     """Texts → unit-length vectors of ``dimensions`` floats. Raises ``EmbedError``; never blocks the event loop."""
 
@@ -37,6 +45,8 @@ class Embedder(Protocol):
     def name(self) -> str: ...
     @property
     def dimensions(self) -> int: ...
+    @property
+    def load(self) -> Load: ...
 
     async def embed_query(self, text: str) -> Vector:
         """The vector of something to search with."""

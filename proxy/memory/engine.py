@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from proxy.config import Config
 from proxy.errors import StoreError
@@ -18,12 +19,13 @@ from proxy.memory.stores import open_store
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """*store* is for those who can wait, *recall_store* for those who can't."""
+    """*store* is for those who can wait, *recall_store* for those who can't. *points*: how many the store has, if it is in order."""
 
     store: MemoryStore
     recall_store: MemoryStore
     embedder: Embedder
     guards: Guards
+    points: Callable[[], Awaitable[int | None]]
 
 
 @asynccontextmanager
@@ -42,7 +44,13 @@ async def open_engine(config: Config) -> AsyncIterator[Engine]:
     embedder = guard_embedder(lambda: open_embedder(config.embedding), deadline_s=deadline_s, retry_s=retry_s)
     store = guard_store(opening_store, deadline_s=deadline_s, retry_s=retry_s)
     async with embedder.running(), store.running():
-        yield Engine(GuardedStore(store, insist=True), GuardedStore(store), GuardedEmbedder(embedder), (store, embedder))
+        patient, hasty = GuardedStore(store, insist=True), GuardedStore(store)
+        yield Engine(patient, hasty, GuardedEmbedder(embedder), (store, embedder), partial(_points, store))
+
+
+async def _points(guard: Guard[MemoryStore]) -> int | None:
+    """Past the guard's door: whoever asks for a figure may leave early, and that says nothing about the store."""
+    return await guard.part.count(None) if guard.part is not None and guard.health.well else None
 
 
 def _dimensions(embedder: Guard[Embedder]) -> int:

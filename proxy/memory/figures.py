@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+
+from proxy.core.blocks import Block
 
 
 @dataclass(slots=True)
@@ -39,3 +42,15 @@ class Figures:
         """As JSON would have it, without what is 0."""
         counts = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: dict(count) if isinstance(count, Counter) else count for name, count in counts.items() if count}
+
+
+@dataclass(slots=True)
+class BlocksSeen:
+    """How many blocks answers had since the start; *truncated*: those that never ended, or were too long."""
+
+    count: int = 0
+    truncated: int = 0
+
+    def add(self, blocks: Sequence[Block]) -> None:
+        self.count += len(blocks)
+        self.truncated += sum(each.cut for each in blocks)

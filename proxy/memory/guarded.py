@@ -16,7 +16,6 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -25,7 +24,8 @@ import structlog
 from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import ConfigError, EmbedError, MemoryProxyError, StoreError, StoreLocked, StoreMismatch
 from proxy.memory.breaker import Breaker, Outage
-from proxy.memory.embedder import Embedder, Vector
+from proxy.memory.embedder import Embedder, Load, Vector
+from proxy.memory.health import Health
 from proxy.memory.store import Entry, MemoryStore, Pick, Query, Records, Which
 
 logger = structlog.get_logger()
@@ -39,14 +39,6 @@ class _Part(Protocol):
 
 
 P = TypeVar("P", bound=_Part)
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How a part is; *since* when and *why* it is out of order, or both ``None``."""
-
-    since: datetime | None = None
-    why: str | None = None
 
 
 class Guard(Generic[P]):
@@ -75,6 +67,7 @@ class Guard(Generic[P]):
         self._known: Outage | None = None
         self._on_recovered: list[Callable[[], None]] = []
         self._on_degraded: list[Callable[[str], None]] = []
+        self._well_since = datetime.now(UTC)
         self._changed = asyncio.Event()
 
     @asynccontextmanager
@@ -121,7 +114,7 @@ class Guard(Generic[P]):
     @property
     def health(self) -> Health:
         outage = self._breaker.outage
-        return Health() if outage is None else Health(self._time_of(outage), outage.why)
+        return Health(since=self._well_since) if outage is None else Health(outage.why, self._time_of(outage))
 
     @property
     def too_late(self) -> str:
@@ -194,6 +187,7 @@ class Guard(Generic[P]):
         outage, known = self._breaker.outage, self._known
         self._known = outage
         if outage is None and known is not None:
+            self._well_since = datetime.now(UTC)
             logger.warning("in order again", part=self.name, after_s=round(self._breaker.clock() - known.since, 1))
             for call in self._on_recovered:
                 call()
@@ -222,6 +216,10 @@ class GuardedEmbedder:
     @property
     def dimensions(self) -> int:
         return self._guard.part.dimensions if self._guard.part else 0
+
+    @property
+    def load(self) -> Load:
+        return self._guard.part.load if self._guard.part else Load()
 
     async def embed_query(self, text: str) -> Vector:
         with self._guard.call() as embedder:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from proxy.errors import JournalError
+from proxy.memory.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,24 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Entries that *wait*, the open ones too, and those that were given up."""
+    """Entries that *wait*, the open ones too, and those that were given up. *oldest*: when the first that waits was written."""
 
     waiting: int = 0
     dead: int = 0
+    oldest: datetime | None = field(default=None, compare=False)
 
 
 class Journal(Protocol):
-    """All calls raise ``JournalError`` when the disk, or the file on it, does not do its part."""
+    """All calls raise ``JournalError`` when the disk, or the file on it, does not do its part.
+
+    *refused*: how many appends have failed.
+    """
+
+    refused: int
+
+    @property
+    def health(self) -> Health:
+        """Whether it takes entries; asks nobody."""
 
     def append(self, trace: str, owner: str, body: Callable[[], str], *, ready: bool) -> asyncio.Future[None]:
         """Write what *body* gives, which is called in the journal's thread, in place of what *trace* has so far.
@@ -65,7 +77,11 @@ class Journal(Protocol):
 
 
 class NoJournal:
-    """Refuses what is to be written, and holds nothing."""
+    """Refuses what is to be written, and holds nothing. *why*: why there is none; ``None``: none is wanted."""
+
+    def __init__(self, why: str | None = None) -> None:
+        self.health = Health(why, off=why is None)
+        self.refused = 0
 
     def append(self, *_: object, **__: object) -> asyncio.Future[None]:
         raise JournalError("there is no journal")

@@ -40,6 +40,11 @@ class Plan:
     report: Mapping[str, str] = field(default_factory=dict)
     turn: Turn | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def given(self) -> Turn:
+        """What the message was given, which may be nothing."""
+        return self.turn or Turn()
+
     def said(self, blocks: Sequence[Block], reply: Callable[[], str]) -> Said | None:
         """What is to be remembered of the answer to this request; ``None``: nothing, as it is nobody's."""
         if self.owner is None:
@@ -75,13 +80,13 @@ class Planner:
         session = read_session(headers)
         request = ChatRequest.parse(body)
         if request is None:
-            return _untouched(body, trace, None, status="off", reason="unreadable")
+            return _untouched(body, trace, None, None, reason="unreadable")
         try:
             owner = read_owner(headers, request.value, default_user=self._default_user, tenant=tenant)
         except IdentityError as exc:
             if exc.source == USER_HEADER:
                 raise
-            return _untouched(body, trace, request.model, status="degraded; reason=user", reason="user")
+            return _untouched(body, trace, request.model, Turn(trouble="user"), reason="user")
         session = session or request.session
         recalls = mode.recalls and self._recall.enabled
         turn = await self._turns.prepare(owner, request, session) if recalls else Turn()
@@ -144,7 +149,7 @@ def _tools_before(request: ChatRequest) -> tuple[int, ...]:
 
 def _report(turn: Turn, skipped: str | None, trace: str) -> dict[str, str]:
     return {
-        "X-Memory-Status": f"degraded; reason={turn.trouble}" if turn.trouble else "ok",
+        "X-Memory-Status": _status(turn, "ok"),
         "X-Memory-Recalled": str(len(turn.recalled)),
         **({"X-Memory-Ids": ",".join(turn.recalled)} if turn.recalled else {}),
         "X-Memory-Extract": f"skipped; reason={skipped}" if skipped else "inline",
@@ -152,6 +157,14 @@ def _report(turn: Turn, skipped: str | None, trace: str) -> dict[str, str]:
     }
 
 
-def _untouched(body: bytes, trace: str, model: str | None, *, status: str, reason: str) -> Plan:
-    report = {"X-Memory-Status": status, "X-Memory-Extract": f"skipped; reason={reason}", "X-Memory-Trace": trace}
-    return Plan(body=body, trace=trace, model=model, report=report)
+def _status(turn: Turn, otherwise: str) -> str:
+    return f"degraded; reason={turn.trouble}" if turn.trouble else otherwise
+
+
+def _untouched(body: bytes, trace: str, model: str | None, turn: Turn | None, *, reason: str) -> Plan:
+    report = {
+        "X-Memory-Status": _status(turn or Turn(), "off"),
+        "X-Memory-Extract": f"skipped; reason={reason}",
+        "X-Memory-Trace": trace,
+    }
+    return Plan(body=body, trace=trace, model=model, report=report, turn=turn)

@@ -20,7 +20,7 @@ from proxy.core.models import MEMORY_TYPES, TURN, Owner
 from proxy.errors import EmbedError, JournalError, MemoryProxyError, StoreError
 from proxy.memory.backlog import Backlog, Waiting
 from proxy.memory.embedder import Embedder
-from proxy.memory.figures import Figures
+from proxy.memory.figures import BlocksSeen, Figures
 from proxy.memory.growth import Growth
 from proxy.memory.heard import Heard
 from proxy.memory.journal import Journal, NoJournal
@@ -78,6 +78,7 @@ class Remember:
         self._retry_s = retry_s
         self._outage_s = 0.0
         self.figures = Figures()
+        self.blocks_seen = BlocksSeen()
         self.writing = asyncio.Lock()
         self._erased: set[str] = set()  # the keys of owners, since the worker last asked what is next
 
@@ -92,7 +93,7 @@ class Remember:
                     await self.settled()
             worker.cancel()
             await asyncio.wait([worker])
-            if lost := self._backlog.unsafe + self._unsafe:
+            if lost := self.unsafe:
                 self.figures.lost += lost
                 logger.warning("memories lost: the proxy ended before they were stored", answers=lost)
 
@@ -102,9 +103,15 @@ class Remember:
 
     def submit(self, said: Said) -> None:
         """Take *said* over, as its answer has ended. What finds no room is said in the log, never to the chat."""
+        self.blocks_seen.add(said.blocks)
         if said.blocks or said.spoken is not None:
             self._witness.waits(said.trace)
             self._backlog.put(said)
+
+    @property
+    def unsafe(self) -> int:
+        """How many answers wait in memory, where a crash would lose them."""
+        return self._backlog.unsafe + self._unsafe
 
     async def settled(self) -> None:
         """Return when everything submitted so far has been worked through, or waits for the store to come back."""

@@ -42,9 +42,14 @@ class Replay:
 
     def __init__(self, max_bytes: int = 32 * 1024 * 1024) -> None:
         self._given: OrderedDict[tuple[str, str], Given] = OrderedDict()
-        self._left = max_bytes
+        self._max_bytes = self._left = max_bytes
         self.erasures = 0
         """Whoever took time to find what to ``put`` looks whether somebody was forgotten meanwhile: then it may be theirs."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return self._max_bytes - self._left
 
     def put(self, owner: Owner, fingerprint: str, given: Given) -> None:
         self._drop((owner.key, fingerprint))

@@ -30,6 +30,7 @@ import structlog
 
 from proxy.config import Config
 from proxy.errors import JournalError
+from proxy.memory.health import Health
 from proxy.memory.journal import Counts, Journal, NoJournal, Nothing, Written
 
 _VERSION = 1
@@ -54,9 +55,13 @@ CREATE TABLE dead (
     body TEXT NOT NULL
 );
 """
-_COUNT = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM dead)"
+_COUNT = (
+    "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM dead), (SELECT created FROM entries ORDER BY number LIMIT 1)"
+)
 _PAGE_BYTES = 4096
 _WAL_BYTES = 4 * 1024 * 1024
+_PROBE = "probe"
+_LONGEST_PROBE_S = 60.0
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 T = TypeVar("T")
@@ -68,15 +73,15 @@ def journal_path(config: Config) -> Path:
 
 
 @asynccontextmanager
-async def open_journal(path: Path, *, max_bytes: int) -> AsyncIterator[Journal]:
+async def open_journal(path: Path, *, max_bytes: int, retry_s: float = 1.0) -> AsyncIterator[Journal]:
     """The journal in the file *path*, made if it isn't there. One that can't be had is said in the log, and stood in for."""
-    journal = SqliteJournal(path, max_bytes=max_bytes)
+    journal = SqliteJournal(path, max_bytes=max_bytes, retry_s=retry_s)
     try:
         await journal.open()
     except JournalError as exc:
         logger.error("going on without a journal: what waits in memory is lost in a crash", path=str(path), why=str(exc))  # noqa: TRY400
         await journal.close()
-        yield NoJournal()
+        yield NoJournal(str(exc))
         return
     try:
         yield journal
@@ -89,17 +94,23 @@ def look(path: Path) -> Counts:
     if not path.exists():
         return Counts()
     with _renamed_errors(), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", timeout=0, uri=True)) as connection:
-        return Counts(*connection.execute(_COUNT).fetchone())
+        return _counts(connection.execute(_COUNT).fetchone())
 
 
 class SqliteJournal:
-    """The asynchronous side: collects calls, and has them worked off together. *refused*: how many appends have failed."""
+    """The asynchronous side: collects calls, and has them worked off together. *refused*: how many appends have failed.
 
-    def __init__(self, path: Path, *, max_bytes: int) -> None:
+    While appends fail it tries by itself whether there is room again, so that its health is right although nobody writes:
+    after *retry_s*, and then after twice as long each time, up to a minute.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, retry_s: float = 1.0) -> None:
         self._tables = _Tables(path, max_bytes)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._waiting: deque[_Call[Any]] = deque()
-        self._full = False
+        self._probe: asyncio.TimerHandle | None = None
+        self._retry_s = self._probe_in_s = retry_s
+        self.health = Health()
         self.refused = 0
 
     async def open(self) -> None:
@@ -107,11 +118,13 @@ class SqliteJournal:
 
     async def close(self) -> None:
         await self._call(self._tables.close, alone=True)
+        if self._probe is not None:
+            self._probe.cancel()
         self._thread.shutdown(wait=False)
 
     def append(self, trace: str, owner: str, body: Callable[[], str], *, ready: bool) -> asyncio.Future[None]:
         future = self._call(lambda: self._tables.put(trace, owner, body(), ready=ready))
-        future.add_done_callback(self._tell)
+        future.add_done_callback(self._appended)
         return future
 
     async def next(self) -> Written | Nothing:
@@ -162,16 +175,36 @@ class SqliteJournal:
         if calls:
             loop.call_soon_threadsafe(_tell_all, calls)
 
-    def _tell(self, future: asyncio.Future[None]) -> None:
-        """Once when appends begin to fail, and once when they don't any more."""
+    def _appended(self, future: asyncio.Future[None]) -> None:
         exc = None if future.cancelled() else future.exception()
-        failed = isinstance(exc, JournalError)
-        self.refused += failed
-        if failed and not self._full:
-            logger.error("the journal takes nothing more: what waits in memory is lost in a crash", why=str(exc))
-        elif self._full and not failed:
+        self.refused += isinstance(exc, JournalError)
+        self._tell(str(exc) if isinstance(exc, JournalError) else None)
+
+    def _tell(self, why: str | None) -> None:
+        """Once when writing begins to fail, and once when it doesn't any more."""
+        if why is not None and self.health.well:
+            logger.error("the journal takes nothing more: what waits in memory is lost in a crash", why=why)
+            self.health = Health(why)
+            self._probe_in_s = self._retry_s
+            self._probe_later()
+        elif why is None and not self.health.well:
             logger.warning("the journal is in order again", refused=self.refused)
-        self._full = failed
+            self.health = Health()
+
+    def _probe_later(self) -> None:
+        self._probe = asyncio.get_running_loop().call_later(self._probe_in_s, self._try_to_write)
+        self._probe_in_s = min(2 * self._probe_in_s, _LONGEST_PROBE_S)
+
+    def _try_to_write(self) -> None:
+        if not self.health.well:
+            with suppress(JournalError):
+                self._call(self._tables.probe).add_done_callback(self._probed)
+
+    def _probed(self, future: asyncio.Future[None]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            self._probe_later()
+        else:
+            self._tell(None)
 
 
 class _Call(Generic[T]):
@@ -299,7 +332,12 @@ class _Tables:
         return waiting + self._do("DELETE FROM dead WHERE owner = ?", (owner,)).rowcount
 
     def counts(self) -> Counts:
-        return Counts(*self._do(_COUNT).fetchone())
+        return _counts(self._do(_COUNT).fetchone())
+
+    def probe(self) -> None:
+        """Write as much as a small entry takes, and leave nothing of it."""
+        self.put(_PROBE, "", " " * _PAGE_BYTES, ready=False)
+        self.delete(_PROBE)
 
     def forget_deleted(self) -> None:
         """Not within a transaction."""
@@ -315,6 +353,11 @@ class _Tables:
         if self._connection is not None and self._connection.in_transaction:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
+
+
+def _counts(row: tuple[int, int, str | None]) -> Counts:
+    waiting, dead, oldest = row
+    return Counts(waiting, dead, None if oldest is None else datetime.fromisoformat(oldest))
 
 
 def _connect(path: Path, max_pages: int) -> sqlite3.Connection:

@@ -31,6 +31,11 @@ class Turn:
     trouble: str | None = None
     found: Recalled | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def steps(self) -> Mapping[str, float]:
+        """Seconds that the steps of recall took."""
+        return {} if self.found is None else self.found.steps
+
 
 class Turns:
     """Prepares turns. A message that is followed by others is never searched for again, if it is known."""

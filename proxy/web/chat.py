@@ -17,9 +17,10 @@ from proxy.core.transcript import Recorded
 from proxy.errors import BadRequest
 from proxy.memory.plan import Plan
 from proxy.web.doors import Caller
+from proxy.web.passage import passage_of
 from proxy.web.passthrough import headers_for_upstream, passthrough
 from proxy.web.relay import RelayedResponse, relay
-from proxy.web.services import MEMORY, SERVICES, UPSTREAM_NAME
+from proxy.web.services import MEMORY, SERVICES
 from proxy.web.upstream import UpstreamResponse
 
 # The body may have grown, and an answer that is to be read must not come compressed.
@@ -35,14 +36,20 @@ async def chat(request: web.Request, caller: Caller) -> web.StreamResponse:
         mode = caller.mode(request.headers)
         if mode is Mode.OFF:
             return await passthrough(request, caller, [(b"X-Memory-Status", b"off")])
-        memory = request.app[MEMORY]
-        plan = await memory.planner.plan(request.headers, mode, await _body(request), tenant=caller.tenant)
+        plan = await _plan(request, caller, mode)
     except IdentityError as exc:
         raise BadRequest(str(exc), param=exc.source) from exc
-    memory.chronicle.planned(plan)
     upstream = await _open(request, caller, plan)
     filter_ = choose_filter(upstream.status, upstream.content_type, upstream.headers.get("Content-Encoding", ""), plan.answer)
     return await _answer(request, plan, upstream, Recorded(filter_))
+
+
+async def _plan(request: web.Request, caller: Caller, mode: Mode) -> Plan:
+    memory, body, passage = request.app[MEMORY], await _body(request), passage_of(request)
+    with passage.ours():
+        plan = passage.plan = await memory.planner.plan(request.headers, mode, body, tenant=caller.tenant)
+        memory.chronicle.planned(plan)
+    return plan
 
 
 async def _body(request: web.Request) -> bytes:
@@ -55,21 +62,23 @@ async def _body(request: web.Request) -> bytes:
 async def _open(request: web.Request, caller: Caller, plan: Plan) -> UpstreamResponse:
     services = request.app[SERVICES]
     destination = services.routes.choose(request.raw_path, plan.model)
-    request[UPSTREAM_NAME] = destination.name
+    passage_of(request).upstream = destination.name
     replaced = _REPLACED if plan.answer is not None else frozenset({"content-length"})
     headers = headers_for_upstream(request, caller, drop=replaced)
     if plan.answer is not None:
         headers.append(("Accept-Encoding", "identity"))
-    return await services.upstreams.open(request.method, destination.url, headers, plan.body)
+    return await services.upstreams.open(request.method, destination.url, headers, plan.body, upstream=destination.name)
 
 
 async def _answer(request: web.Request, plan: Plan, upstream: UpstreamResponse, filter_: Recorded) -> RelayedResponse:
-    memory = request.app[MEMORY]
+    memory, passage = request.app[MEMORY], passage_of(request)
+    passage.blocks = filter_.blocks
     said = plan.said(filter_.blocks, filter_.reply) if upstream.status == HTTPStatus.OK else None
 
     async def note() -> None:
         if said is not None:
-            await memory.remember.note(said)
+            with passage.ours():
+                await memory.remember.note(said)
 
     def keep() -> None:
         if said is not None:

@@ -24,6 +24,11 @@ class Drain:
         self._grace_s = grace_s
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def answers(self) -> int:
+        """That are being read now."""
+        return len(self._tasks)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Drain]:
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import orjson
 import structlog
 from aiohttp import web
@@ -11,7 +9,7 @@ from aiohttp.typedefs import Handler
 
 from proxy.core.routing import origin_form
 from proxy.errors import BadRequest, ProxyError, RequestTooLarge
-from proxy.web.services import UPSTREAM_NAME
+from proxy.web.passage import passage_of
 
 # nginx's number for "the client closed the connection": nobody is sent it, but a log needs one.
 CLIENT_LEFT = 499
@@ -21,26 +19,33 @@ logger = structlog.get_logger()
 
 @web.middleware
 async def log_and_answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    started = perf_counter()
+    passage = passage_of(request)
     response: web.StreamResponse | None = None
     try:
         response = await _answered(request, handler)
     finally:
+        passage.end(CLIENT_LEFT if response is None else response.status)
         logger.info(
             "request",
             method=request.method,
             path=_path(request),
-            status=CLIENT_LEFT if response is None else response.status,
-            upstream=request.get(UPSTREAM_NAME),
-            ms=round((perf_counter() - started) * 1000, 1),
+            status=passage.status,
+            upstream=passage.upstream,
+            ms=round(passage.seconds * 1000, 1),
             bytes=_sent_bytes(response),
+            **passage.line(),
         )
     return response
 
 
 def _path(request: web.Request) -> str:
-    """Without the query, in which some send a key, or the name and password of a forward proxy's user."""
-    return origin_form(request.raw_path).partition("?")[0]
+    """Without the query, in which some send a key, or the name and password of a forward proxy's user.
+
+    Of our own paths only the form: they name users.
+    """
+    path = origin_form(request.raw_path).partition("?")[0]
+    resource = request.match_info.route.resource
+    return resource.canonical if path.startswith("/memory/") and resource is not None else path
 
 
 def _sent_bytes(response: web.StreamResponse | None) -> int:

@@ -9,8 +9,9 @@ from aiohttp import web
 from proxy.core.headers import RawHeaders, for_upstream
 from proxy.core.routing import Destination, Routes, model_of
 from proxy.web.doors import Caller, Headers
+from proxy.web.passage import passage_of
 from proxy.web.relay import relay
-from proxy.web.services import SERVICES, UPSTREAM_NAME
+from proxy.web.services import SERVICES
 from proxy.web.upstream import Body, UpstreamResponse
 
 # A body of at most this many bytes is read before it is sent, so that it could be sent again over a new connection.
@@ -37,8 +38,8 @@ async def open_untouched(request: web.Request, headers: Headers) -> UpstreamResp
     services = request.app[SERVICES]
     body = await _body(request, services.routes)
     destination = _destination(request, services.routes, body)
-    request[UPSTREAM_NAME] = destination.name
-    return await services.upstreams.open(request.method, destination.url, headers, body)
+    passage_of(request).upstream = destination.name
+    return await services.upstreams.open(request.method, destination.url, headers, body, upstream=destination.name)
 
 
 async def _body(request: web.Request, routes: Routes) -> Body:

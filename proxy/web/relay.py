@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -18,6 +19,7 @@ from aiohttp.abc import AbstractStreamWriter
 from proxy.core.filters import Filter, Passthrough
 from proxy.core.headers import RawHeaders, for_client, render_head
 from proxy.errors import ProxyError
+from proxy.web.passage import Hold, passage_of
 from proxy.web.upstream import UpstreamResponse
 
 _BODILESS_STATUSES = frozenset({204, 304})
@@ -49,6 +51,7 @@ class RelayedResponse(web.StreamResponse):
         self.sent_bytes = 0
         self.broken_off = False
         self._request = request
+        self._passage = passage_of(request)
         self._in_chunks = has_body and not length_known and is_http11
         self._until_close = has_body and not length_known and not is_http11
         self._stays_open = request.keep_alive and not self._until_close
@@ -100,6 +103,8 @@ class RelayedResponse(web.StreamResponse):
         transport.close()
 
     def _framed(self, data: bytes) -> bytes:
+        if data and not self.sent_bytes:
+            self._passage.first_byte = perf_counter()
         self.sent_bytes += len(data)
         return b"%x\r\n%b\r\n" % (len(data), data) if self._in_chunks and data else data
 
@@ -125,19 +130,29 @@ async def relay(
     Leaves *upstream* open: when the client is gone (``ConnectionError``, ``CancelledError``) the caller may want its rest.
     """
     filter_ = filter_ or Passthrough()
+    passage = passage_of(request)
+    passage.streams = upstream.content_type == "text/event-stream"
     if filter_.whole:
         return await _relay_whole(request, upstream, filter_, extra_headers, on_block)
     response = _answer(request, upstream, extra_headers, untouched=not filter_.rewrites)
-    await _pump(upstream, filter_, response, on_block)
+    hold = Hold()
+    if filter_.rewrites:
+        passage.hold = hold
+    try:
+        await _pump(upstream, filter_, response, on_block, hold)
+    finally:
+        hold.turn(False)
     return response
 
 
-async def _pump(upstream: UpstreamResponse, filter_: Filter, response: RelayedResponse, on_block: OnBlock) -> None:
+async def _pump(upstream: UpstreamResponse, filter_: Filter, response: RelayedResponse, on_block: OnBlock, hold: Hold) -> None:
     data = upstream.buffered()
     known, blocks = 0, filter_.blocks
     try:
         while not upstream.ended:
             out = filter_.feed(data)
+            if filter_.holds is not hold.on:
+                hold.turn(filter_.holds)
             if len(blocks) != known:
                 known = len(blocks)
                 await on_block()

@@ -14,22 +14,24 @@ from proxy.errors import TooBusy
 
 
 class Room:
-    """For *most* requests."""
+    """For *most* requests; how many have *taken* some now, and how many were *refused*."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._taken = 0
+        self.most = most
+        self.taken = 0
+        self.refused = 0
 
     @contextmanager
     def for_one(self) -> Iterator[None]:
         """Raises ``TooBusy`` if there is none left."""
-        if self._taken >= self._most:
+        if self.taken >= self.most:
+            self.refused += 1
             raise TooBusy("More requests are under way than limits.requests allows; try again.")
-        self._taken += 1
+        self.taken += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self.taken -= 1
 
 
 ROOM = web.AppKey("room", Room)

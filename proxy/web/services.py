@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -16,11 +17,13 @@ from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
 from proxy.memory.remember import Remember
+from proxy.memory.replay import Replay
 from proxy.memory.searching import Searching
 from proxy.memory.store import MemoryStore
 from proxy.memory.traces import Traces
 from proxy.memory.transfer import Transfer
 from proxy.web.drain import Drain
+from proxy.web.sightings import Sighting
 from proxy.web.upstream import UpstreamClient
 
 
@@ -28,6 +31,15 @@ from proxy.web.upstream import UpstreamClient
 class Services:
     routes: Routes
     upstreams: UpstreamClient
+
+    @property
+    def sightings(self) -> dict[str, Sighting]:
+        """How each upstream was last seen, by its name."""
+        return {name: self.upstreams.sightings[name] for name in self.routes.names}
+
+
+Points = Callable[[], Awaitable[int | None]]
+"""How many points the store has; ``None`` while it is out of order. Who waits no longer says nothing about the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +58,9 @@ class MemoryServices:
     traces: Traces
     events: Events
     chronicle: Chronicle
+    replay: Replay
+    points: Points
 
 
 MEMORY = web.AppKey("memory", MemoryServices)
 SERVICES = web.AppKey("services", Services)
-# Which upstream a request went to, for its line in the log.
-UPSTREAM_NAME = web.RequestKey("upstream_name", str)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from weakref import WeakSet
@@ -26,6 +27,7 @@ from proxy.config import Limits, Upstream
 from proxy.core.headers import RawHeaders
 from proxy.errors import ProxyError, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from proxy.web.opaque import OpaqueValues, put_back, take_opaque
+from proxy.web.sightings import Sighting
 from proxy.web.waits import Waits
 
 Body = bytes | AsyncIterable[bytes] | None
@@ -46,6 +48,7 @@ class UpstreamResponse:
         "_lost",
         "_protocol",
         "_response",
+        "_sighting",
         "_waits",
         "headers",
         "raw_headers",
@@ -53,8 +56,9 @@ class UpstreamResponse:
         "status",
     )
 
-    def __init__(self, response: aiohttp.ClientResponse, waits: Waits, idle_timeout_s: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, waits: Waits, idle_timeout_s: float, sighting: Sighting) -> None:
         self._response = response
+        self._sighting = sighting
         self._waits = waits
         self._idle_timeout_s = idle_timeout_s
         self._content = response.content
@@ -95,7 +99,9 @@ class UpstreamResponse:
         if self._failure is not None:
             raise self._failure
         if self._was_reset():
-            raise UpstreamBroken("The upstream reset the connection in the middle of its answer.")
+            exc = UpstreamBroken("The upstream reset the connection in the middle of its answer.")
+            self._sighting.lost(exc)
+            raise exc
         self._waits.begin(self._content, self._idle_timeout_s)
         try:
             return await self._content.readany()
@@ -120,6 +126,7 @@ class UpstreamResponse:
     def _left_over(self, exc: aiohttp.ClientError) -> bytes:
         """The bytes that arrived before *exc*; aiohttp would keep them to itself."""
         self._failure = _rename(exc)
+        self._sighting.lost(self._failure)
         self._content.set_exception(None)  # type: ignore[arg-type]
         return self._content.read_nowait()
 
@@ -131,25 +138,37 @@ class UpstreamResponse:
 
 
 class UpstreamClient:
-    """Opens requests. Made by ``open_upstreams``, one for the process."""
+    """Opens requests. Made by ``open_upstreams``, one for the process. *sightings*: by the name of an upstream."""
 
     def __init__(self, session: aiohttp.ClientSession, waits: Waits, *, idle_timeout_s: float) -> None:
         self._session = session
         self._waits = waits
         self._idle_timeout_s = idle_timeout_s
+        self.sightings: defaultdict[str, Sighting] = defaultdict(Sighting)
 
-    async def open(self, method: str, url: str, headers: list[tuple[str, str]], body: Body) -> UpstreamResponse:
-        """Send a request and wait for the head of its answer.
+    async def open(
+        self, method: str, url: str, headers: list[tuple[str, str]], body: Body, *, upstream: str = "default"
+    ) -> UpstreamResponse:
+        """Send a request to *url*, which is of *upstream*, and wait for the head of its answer.
 
         Raises ``UpstreamUnreachable``, ``UpstreamBroken`` or ``UpstreamTimeout``.
         """
+        sighting = self.sightings[upstream]
         try:
-            response = await self._session.request(
+            response = await self._send(method, url, headers, body)
+        except ProxyError as exc:
+            sighting.lost(exc)
+            raise
+        sighting.saw(response.status)
+        return UpstreamResponse(response, self._waits, self._idle_timeout_s, sighting)
+
+    async def _send(self, method: str, url: str, headers: list[tuple[str, str]], body: Body) -> aiohttp.ClientResponse:
+        try:
+            return await self._session.request(
                 method, URL(url, encoded=True), headers=_spelled_alike(headers), data=_payload(body), allow_redirects=False
             )
         except aiohttp.ClientError as exc:
             raise _rename(exc) from exc
-        return UpstreamResponse(response, self._waits, self._idle_timeout_s)
 
 
 @asynccontextmanager

@@ -85,3 +85,7 @@ def test_a_chat_is_a_post_to_chat_completions_under_any_prefix(method, raw_path,
 )
 def test_the_model_of_a_body_is_a_text_or_nothing(body, model):
     assert model_of(body) == model
+
+
+def test_every_upstream_has_a_name():
+    assert (Routes("https://a/v1").names, Routes("https://a/v1", [GROQ]).names) == (["default"], ["default", GROQ.name])

@@ -672,3 +672,33 @@ def test_early_finish_sends_one_end(drawn: tuple[list[Any], bool, dict[str, Any]
         out = [value for _, value in read_events(run(filter_, [stream([*values, DONE], **form)]))]
         assert out.count(DONE) == 1
         assert out[-1] == DONE
+
+
+# Whether text waits.
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["Hi", " there", "."], [False, False, False]),
+        (["Hi <mem", "ento"], [True, False]),
+        (["Hi ", "there"], [True, False]),
+        (['Hi <memory>{"memories":', "[", "]}", "</memory>", "Bye"], [True, True, True, False, False]),
+        (["```\n", "<memory>[]"], [False, False]),
+    ],
+    ids=["plain", "a tag that is none", "a blank", "a block", "code"],
+)
+def test_it_holds_text_while_it_may_become_a_block_and_while_one_is_under_way(texts, expected):
+    filter_ = StreamFilter()
+    found = []
+    for text in texts:
+        filter_.feed(event(text_chunk(text)))
+        found.append(filter_.holds)
+    filter_.feed(event(text_chunk(finish_reason="stop")) + b"data: [DONE]\n\n")
+    assert (found, filter_.holds) == (expected, False)
+
+
+def test_at_its_end_it_holds_nothing():
+    filter_ = StreamFilter()
+    filter_.feed(event(text_chunk("Hi <mem")))
+    assert (filter_.holds, filter_.finish() != b"", filter_.holds) == (True, True, False)

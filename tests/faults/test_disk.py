@@ -72,7 +72,7 @@ async def test_on_a_full_disk_chats_go_on_and_the_journal_has_what_they_tell(dis
     await until_status(client, proxy, STORE)
     assert [await client.chat(proxy, liked) for liked in ("kiwis", "limes")] == [STORE] * 2
     assert await client.chat(proxy, "plums", stream=False) == STORE
-    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OK}
     assert "is full: 33.5 MB free" in (await asyncio.to_thread(proxy.logged, "out of order"))["why"]
     (disk / "filler").unlink()
     await asyncio.to_thread(proxy.logged, "in order again")
@@ -117,7 +117,7 @@ async def test_where_files_may_not_grow_chats_go_on_until_they_may(start, client
         proxy = await start()
         assert await client.chat(proxy, "tea") == STORE
         assert await client.chat(proxy, "figs", stream=False) == STORE
-        assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+        assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OUT_OF_ORDER}
         await proxy.settled()
         recovered = back(proxy)
     await recovered()
@@ -146,7 +146,7 @@ async def test_in_a_folder_that_can_not_be_written_to_chats_go_on_until_it_can(s
     stack.enter_context(mounted(tmp_path / "disk", f"ro,{SIZE}"))
     proxy = await stack.enter_async_context(memory_proxy(model, tmp_path / "disk", recall__retry_s=0.05))
     assert [await client.chat(proxy, "tea", stream=stream) for stream in (True, False)] == [STORE] * 2
-    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OUT_OF_ORDER}
     await proxy.settled()
     told = [line["event"] for line in log if line["log_level"] in ("warning", "error")]
     assert told == [

@@ -80,7 +80,7 @@ async def test_files_that_are_damaged_at_the_start_cost_no_answer_and_nothing_to
     proxy = await start()
     assert await client.chat(proxy, "figs") == STORE
     assert await client.chat(proxy, "limes", stream=False) == STORE
-    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OK}
     recovered = back(proxy)
     mend(whole)
     await recovered()

@@ -80,11 +80,11 @@ async def test_an_embedder_that_falls_ill_costs_no_answer_and_no_memory(mood: Mo
     assert [await client.chat(proxy, liked) for liked in ("kiwis", "limes", "plums", "pears")] == [EMBEDDER] * 4
     assert await client.chat(proxy, "tea", stream=False) == EMBEDDER
     assert b"Likes tea" in proxy.model.seen[-2].body
-    assert await client.ready(proxy) == {"store": OK, "embedder": OUT_OF_ORDER}
+    assert await client.ready(proxy) == {"store": OK, "embedder": OUT_OF_ORDER, "journal": OK}
     recovered = back(proxy)
     embeddings.mood = well
     await recovered()
-    assert await client.ready(proxy) == {"store": OK, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OK, "embedder": OK, "journal": OK}
     assert await stored(proxy) == ["kiwis", "limes", "pears", "plums", "tea"]
     assert await client.chat(proxy) == "ok"
     assert outages(log) == [("out of order", "embedder"), ("in order again", "embedder")]
@@ -96,7 +96,7 @@ async def test_one_that_is_missing_at_the_start_is_found_when_it_comes(embedding
     proxy = await start_with()
     assert await client.chat(proxy, "tea") == STORE
     assert await client.chat(proxy, "figs", stream=False) == STORE
-    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OUT_OF_ORDER}
+    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OUT_OF_ORDER, "journal": OK}
     await embeddings.listen()
     assert await stored(proxy) == ["figs", "tea"]
     assert await client.chat(proxy) == "ok"

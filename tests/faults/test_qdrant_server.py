@@ -38,11 +38,11 @@ async def test_a_server_that_falls_ill_costs_no_answer_and_no_memory(mood: Mood,
     assert {await client.chat(proxy, liked) for liked in ("kiwis", "limes", "plums")} <= {STORE, DEADLINE}
     assert await client.chat(proxy, "pears") == STORE
     assert await client.chat(proxy, "figs", stream=False) == STORE
-    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OK}
     recovered = back(proxy)
     qdrant.mood = well
     await recovered()
-    assert await client.ready(proxy) == {"store": OK, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OK, "embedder": OK, "journal": OK}
     assert await stored(proxy) == ["figs", "kiwis", "limes", "pears", "plums", "tea"]
     assert await client.chat(proxy) == "ok"
     assert outages(log) == [("out of order", "store"), ("in order again", "store")]
@@ -55,7 +55,7 @@ async def test_a_server_that_goes_and_comes_back_has_what_was_told_meanwhile(los
     await proxy.settled()
     await qdrant.stop()
     assert [await client.chat(proxy, liked) for liked in ("kiwis", "limes", "plums", "figs")] == [STORE] * 4
-    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OK}
     recovered = back(proxy)
     if lost:
         await qdrant.lose_everything()
@@ -71,7 +71,7 @@ async def test_a_server_that_is_not_there_at_the_start_is_found_when_it_comes(qd
     proxy = await start_before()
     assert await client.chat(proxy, "tea") == STORE
     assert await client.chat(proxy, "figs", stream=False) == STORE
-    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK}
+    assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OK}
     recovered = back(proxy)
     await qdrant.listen()
     await recovered()

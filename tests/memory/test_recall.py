@@ -132,6 +132,19 @@ async def test_late_searches_find_nothing_and_say_so_but_not_each_in_the_log(edg
     assert log == [{"event": "going upstream without memories: deadline", "times": 1, "log_level": "warning"}]
 
 
+async def test_it_says_how_long_each_step_took_as_far_as_it_came(edge, embedder, ann, log):
+    whole = await recalling(edge, embedder).recall(ann, Asked("tea"))
+    embedder.gate.clear()
+    late = await recalling(edge, embedder, deadline_ms=10).recall(ann, Asked("coffee"))
+    failed = await recalling(MissingStore("disk full"), embedder).recall(ann, Asked("tea"))
+    assert [list(each.steps) for each in (whole, late, failed)] == [
+        ["profile", "embed", "search", "select"],
+        ["profile", "embed"],
+        ["profile"],
+    ]
+    assert (min(whole.steps.values()) > 0, late.steps["embed"] > 0.001) == (True, True)
+
+
 async def test_of_too_many_messages_the_last_go_without(edge, embedder, ann):
     await remember(edge, ann, "Likes green tea")
     embedder.gate.clear()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from proxy.errors import JournalError
+from proxy.memory.health import Health
 from proxy.memory.journal import Counts, Journal, NoJournal, Nothing, Written
 from proxy.memory.sqlite_journal import open_journal
 
@@ -29,6 +31,11 @@ async def journal(path: Path) -> AsyncIterator[Journal]:
 
 async def put(journal: Journal, trace: str, body: str = "{}", *, owner: str = "ann", ready: bool = True) -> None:
     await journal.append(trace, owner, lambda: body, ready=ready)
+
+
+async def fill(journal: Journal) -> None:
+    for i in range(999):
+        await put(journal, f"t{i}", "x" * 4000)
 
 
 async def all_of(journal: Journal) -> list[str]:
@@ -147,6 +154,31 @@ async def test_beyond_its_size_it_refuses_says_so_once_and_recovers(path, log):
         assert await all_of(journal) == [*(f"t{i}" for i in range(1, first_refused)), "again"]
 
 
+async def test_it_finds_out_by_itself_that_there_is_room_again(path, log):
+    async with open_journal(path, max_bytes=100_000, retry_s=0.001) as journal:
+        with pytest.raises(JournalError, match="full"):
+            await fill(journal)
+        assert (journal.health.state, journal.health.why) == ("out of order", "OperationalError: database or disk is full")
+        for i in range(9):
+            await journal.done(f"t{i}")
+        while not journal.health.well:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert (journal.health, journal.refused) == (Health(), 1)
+        assert [each["event"][:27] for each in log] == ["the journal takes nothing m", "the journal is in order aga"]
+        left = await journal.counts()
+        assert left == Counts(waiting=left.waiting)
+
+
+async def test_it_knows_since_when_the_first_has_been_waiting(journal):
+    assert (await journal.counts()).oldest is None
+    before = datetime.now(UTC)
+    await put(journal, "t1")
+    between = datetime.now(UTC)
+    await put(journal, "t2")
+    oldest = (await journal.counts()).oldest
+    assert before <= oldest <= between
+
+
 async def test_one_that_finds_no_room_takes_none_from_the_others(path, log):
     async with open_journal(path, max_bytes=100_000) as journal:
         small, big = put(journal, "small"), put(journal, "big", "x" * 200_000)
@@ -183,6 +215,7 @@ async def test_a_file_with_flipped_bits_is_moved_aside(path, log):
 async def test_a_second_process_goes_on_without_it(path, journal, log):
     async with open_journal(path, max_bytes=MIB) as second:
         assert isinstance(second, NoJournal)
+        assert (second.health.state, second.health.why) == ("out of order", "database is locked")
     assert [(each["log_level"], each["why"]) for each in log] == [("error", "database is locked")]
 
 
@@ -216,5 +249,6 @@ async def test_without_a_journal_there_is_nothing_to_do():
     with pytest.raises(JournalError):
         journal.append("t1", "ann", str, ready=True)
     assert (await journal.next(), await journal.counts()) == (Nothing(), Counts())
+    assert (journal.health.state, journal.health.well) == ("off", True)
     assert (await journal.retry_dead(), await journal.erase("ann")) == (0, 0)
     assert [await journal.done("t1"), await journal.put_off("t1", 1), await journal.bury("t1", "why")] == [None] * 3

@@ -191,8 +191,11 @@ async def proxy(tmp_path) -> AsyncIterator[RunningProxy]:
         yield proxy
 
 
-@pytest.mark.parametrize("path", ["/memory/v1", "/memory/v1/memories", "/ui", "/ui/app.js"])
-async def test_the_door_stands_before_each_of_our_paths(proxy, path):
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/memory/v1", 404), ("/memory/v1/memories", 400), ("/memory/v1/stats", 200), ("/ui", 404), ("/ui/app.js", 404)],
+)
+async def test_the_door_stands_before_each_of_our_paths(proxy, path, status):
     async with aiohttp.ClientSession(proxy.address) as client:
         async with client.get(path) as refused:
             assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="memory-proxy", charset="UTF-8"')
@@ -203,5 +206,5 @@ async def test_the_door_stands_before_each_of_our_paths(proxy, path):
                 "code": "invalid_admin_token",
             }
         async with client.get(path, headers=BEARER) as found:
-            assert found.status == 404
+            assert found.status == status
     assert proxy.model.seen == []
