@@ -8,6 +8,7 @@ MemoryProxyError
  ├─ EmbedError        a text could not be turned into a vector
  ├─ JournalError      the journal's disk, or its file, did not do its part
  ├─ ModelError        the embedding model could not be fetched or built
+ ├─ RemoteError       a running proxy that a command asked was not to be reached, or said no
  └─ ProxyError        answered to the client, in OpenAI's error shape
      ├─ BadRequest              400: the caller's own header or body is wrong
      ├─ Unauthorized            401: no key that the proxy knows
@@ -62,6 +63,14 @@ class JournalError(MemoryProxyError):
 
 class ModelError(MemoryProxyError):
     """The embedding model is not there and could not be made."""
+
+
+class RemoteError(MemoryProxyError):
+    """*status* is that of its answer, if there was one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ProxyError(MemoryProxyError):

@@ -19,6 +19,7 @@ LEAVES = {"errors", "options", "config", "resources", "logs"}
 IMPORTERS = {
     "aiohttp": {"app", "demo", "web"},
     "fastembed": {"memory.embedder"},
+    "httpx": {"cli.remote"},
     "huggingface_hub": {"memory.models"},
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},
@@ -26,6 +27,7 @@ IMPORTERS = {
     "qdrant_edge": {"memory.edge"},
     "rich": {"cli", "demo"},
     "safetensors": {"memory.onnx_graph"},
+    "shtab": {"cli.completion"},
     "yaml": {"config"},
 }
 

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     group = commands.add_parser("config", help="show the configuration")
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    show = actions.add_parser("show", help="the effective values as YAML, secrets masked")
+    show = actions.add_parser(
+        "show", help="the effective values as YAML, secrets masked", epilog="example: memory-proxy config show"
+    )
     add_config(show)
     show.set_defaults(run=_show)
-    default = actions.add_parser("default", help="a proxy.yaml to start from: every option with its default and a comment")
+    default = actions.add_parser(
+        "default",
+        help="a proxy.yaml to start from: every option with its default and a comment",
+        epilog="example: memory-proxy config default",
+    )
     default.set_defaults(run=_default)
 
 

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from proxy.cli.arguments import add_config, config_path, load_config
-from proxy.config import Config, Embedding, check_reach, client_keys
-from proxy.errors import ConfigError, JournalError, MemoryProxyError, ModelError, StoreError, StoreLocked, UpstreamUnreachable
+from proxy.cli.models import expect_model
+from proxy.config import Config, check_reach, client_keys
+from proxy.errors import ConfigError, JournalError, MemoryProxyError, StoreError, StoreLocked, UpstreamUnreachable
 
 if TYPE_CHECKING:
     from proxy.cli.arguments import Commands
@@ -26,7 +27,9 @@ Check = Callable[[], str]
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("doctor", help="check configuration, store, embedder and upstream")
+    parser = commands.add_parser(
+        "doctor", help="check configuration, store, embedder and upstream", epilog="example: memory-proxy doctor"
+    )
     add_config(parser)
     parser.set_defaults(run=_run)
 
@@ -72,7 +75,7 @@ async def _store(config: Config) -> str:
     from proxy.memory.embedding import open_embedder
     from proxy.memory.stores import open_store
 
-    _expect_model(config.embedding)
+    expect_model(config.embedding)
     where = config.store.path if config.store.kind == "edge" else config.store.url
     try:
         async with open_embedder(config.embedding) as embedder, open_store(config.store, embedder.dimensions) as store:
@@ -103,19 +106,10 @@ def _journal(config: Config) -> str:
 async def _embedder(config: Config) -> str:
     from proxy.memory.embedding import open_embedder
 
-    _expect_model(config.embedding)
+    expect_model(config.embedding)
     async with open_embedder(config.embedding) as embedder:
         await embedder.embed_query("Is anybody there?")
         return f"{embedder.name}, vectors of {embedder.dimensions}"
-
-
-def _expect_model(embedding: Embedding) -> None:
-    """Opening the embedder would fetch a model that is not there: not what is expected of a check."""
-    from proxy.memory.models import is_complete, model_folder
-
-    folder = model_folder(embedding)
-    if embedding.provider == "fastembed" and not is_complete(folder):
-        raise ModelError(f"{embedding.model} is not in {folder}; run: memory-proxy models pull")
 
 
 def _upstream(url: str, timeout_s: float) -> str:
