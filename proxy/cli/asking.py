@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.cli.output import clean
-from proxy.errors import ConfigError, MemoryProxyError
+from proxy.errors import ConfigError, MemoryProxyError, RemoteError
 
 if TYPE_CHECKING:
     import argparse
@@ -38,17 +39,19 @@ def confirm(question: str) -> None:
 
 @contextmanager
 def edited(text: str) -> Iterator[str]:
-    """*text* as it comes out of the editor. What was written is kept, and said where, if the body fails."""
+    """*text* as it comes out of the editor. If the body fails, what was written is kept, and said where."""
     folder = Path(tempfile.mkdtemp(prefix="memory-proxy-"))
     file = folder / "memory.txt"
-    file.write_text(text, encoding="utf-8")
     try:
+        file.write_text(text, encoding="utf-8")
         _open_editor(file)
         yield file.read_text(encoding="utf-8").strip()
-    except MemoryProxyError as exc:
-        raise type(exc)(f"{exc} Your text is in {file}.") from exc
-    file.unlink()
-    folder.rmdir()
+    except RemoteError as exc:
+        raise RemoteError(f"{exc} Your text is in {file}.", status=exc.status) from exc
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
 
 
 def _open_editor(file: Path) -> None:

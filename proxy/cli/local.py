@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -85,12 +85,23 @@ def _run(runner: asyncio.Runner, config: Config, ready: Future[str], stop: async
 
 
 async def _serve(config: Config, ready: Future[str], stop: asyncio.Event) -> None:
+    """Until *stop*, which may also come before it is *ready*: who presses Ctrl+C waits for nothing."""
+    loop = asyncio.get_running_loop()
+    listening, stopping = loop.create_task(_listen(config, ready)), loop.create_task(stop.wait())
+    await asyncio.wait([listening, stopping], return_when=asyncio.FIRST_COMPLETED)
+    for task in (listening, stopping):
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
+
+
+async def _listen(config: Config, ready: Future[str]) -> None:
     from proxy.app import listening
 
     async with listening(config) as proxy:
         _check_parts(proxy)
         ready.set_result(proxy.address)
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 def _check_parts(proxy: Listening) -> None:

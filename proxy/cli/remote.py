@@ -95,7 +95,7 @@ class Remote:
 
     def _read(self, answer: httpx.Response) -> Any:
         tree = _json(answer)
-        if answer.is_success and tree is not None:
+        if answer.is_success and isinstance(tree, dict) and "object" in tree:
             return tree
         raise self._refusal(answer)
 

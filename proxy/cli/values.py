@@ -21,8 +21,8 @@ def whose(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def segment(name: str) -> str:
-    """*name* as one part of a path."""
-    return quote(name, safe="")
+    """*name* as one part of a path; also of dots alone, which would be taken for a way through folders."""
+    return quote(name, safe="").replace(".", "%2E")
 
 
 def text_of(argument: str) -> str:
