@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.cli.asking import expect_person
 from proxy.config import Config, load
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ HERE = Path("proxy.yaml")
 TOKEN_VARIABLE = "MEMORY_PROXY_AUTH__ADMIN_TOKEN"  # noqa: S105, the variable's name
 URL_VARIABLE = "MEMORY_PROXY_URL"
 USER_VARIABLE = "MEMORY_PROXY_USER"
+PATIENCE_S = 600.0
+"""For an answer: an import may have much to embed."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -61,18 +64,18 @@ def add_id(parser: argparse.ArgumentParser) -> None:
     add_user(parser)
 
 
-def remote(args: argparse.Namespace) -> Remote:
+def remote(args: argparse.Namespace, **options: float) -> Remote:
     """The running proxy that *args* name; raises ``ConfigError``."""
-    from proxy.cli.remote import PATIENCE_S, Remote  # httpx takes a while
+    from proxy.cli.remote import Remote  # httpx takes a while
 
-    return Remote(args.url, args.token or os.environ.get(TOKEN_VARIABLE, "").strip() or None, timeout_s=PATIENCE_S)
+    return Remote(args.url, args.token or os.environ.get(TOKEN_VARIABLE, "").strip() or None, **options)
 
 
 @contextmanager
 def memory_api(args: argparse.Namespace) -> Iterator[Remote]:
     """The memory API of the running proxy that *args* name, or one of our own on the store that the configuration names."""
     if args.url is not None:
-        with remote(args) as proxy:
+        with remote(args, timeout_s=PATIENCE_S) as proxy:
             yield proxy
         return
     config = load_config(args)
@@ -98,6 +101,8 @@ def add_api_command(
     """A command that works through the memory API, and gives JSON to those who ask for it."""
 
     def run_on_api(args: argparse.Namespace) -> int:
+        if not getattr(args, "yes", True):
+            expect_person("--yes")
         with memory_api(args) as proxy:
             return run(proxy, args)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def add_yes(parser: argparse.ArgumentParser) -> None:
+    """For what destroys: without it the command is refused, before anything is opened, where nobody can be asked."""
     parser.add_argument("--yes", action="store_true", help="don't ask; needed where there is no terminal to ask on")
 
 

@@ -106,7 +106,6 @@ def _delete(proxy: Remote, args: argparse.Namespace) -> int:
 
 def _confirmed(proxy: Remote, args: argparse.Namespace) -> str | None:
     """The version that was shown, and no other, may be deleted."""
-    expect_person("--yes")
     memory, version = proxy.read(_path(args), **whose(args))
     show_memory(memory, sys.stderr)
     confirm("Delete this memory, its history, and the messages that said it?")
@@ -127,7 +126,6 @@ def _add_erase(actions: Commands) -> None:
 
 def _erase(proxy: Remote, args: argparse.Namespace) -> int:
     if not args.yes:
-        expect_person("--yes")
         stats = proxy.get("/stats", **whose(args))
         memories = stats["memories"] + stats["past"]
         confirm(f"Erase {args.user} for good, with memories: {memories}, messages: {stats['turns']}?")

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from proxy.cli.arguments import add_api_command, add_user
-from proxy.cli.asking import add_yes, confirm, expect_person
+from proxy.cli.asking import add_yes, confirm
 from proxy.cli.output import note, show_json, show_text
 from proxy.cli.records import show_done, show_facts
 from proxy.cli.values import given, json_object, segment, share, text_of, whose
@@ -74,7 +74,6 @@ def _add_delete(actions: Commands) -> None:
 def _delete(proxy: Remote, args: argparse.Namespace) -> int:
     version = None
     if not args.yes:
-        expect_person("--yes")
         fact, version = proxy.read(_path(args), **whose(args))
         note(f"{args.key}: {fact['value']}")
         confirm("Delete this fact and its history?")

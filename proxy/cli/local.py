@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from proxy.cli.arguments import PATIENCE_S
 from proxy.cli.models import expect_model
-from proxy.cli.remote import PATIENCE_S, Remote
+from proxy.cli.remote import Remote
 from proxy.config import Auth, Config, Listen
 from proxy.errors import JournalError, StoreError, StoreLocked
 

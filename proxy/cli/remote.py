@@ -15,9 +15,8 @@ from proxy.options import address
 
 BASE = "/memory/v1"
 LINES = "application/x-ndjson"
-PATIENCE_S = 600.0
-"""For what has much to embed."""
 _TIMEOUT_S = 30.0
+_ADVICE = {401: " Use --token, or the variable MEMORY_PROXY_AUTH__ADMIN_TOKEN."}
 _ADVICE = {401: " Use --token, or the variable MEMORY_PROXY_AUTH__ADMIN_TOKEN."}
 
 
@@ -73,7 +72,13 @@ class Remote:
             if not answer.is_success:
                 answer.read()
                 raise self._refusal(answer)
-            yield answer.iter_bytes()
+            yield self._pieces(answer)
+
+    def _pieces(self, answer: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_bytes()
+        except httpx.TransportError as exc:
+            raise RemoteError(f"{self.url}: the answer broke off: {exc}") from exc
 
     def _ask(self, method: str, path: str, query: Mapping[str, Any], **body: Any) -> Any:
         return self._read(self._request(method, path, query, **body))
@@ -88,8 +93,6 @@ class Remote:
             yield
         except httpx.TimeoutException:
             raise RemoteError(f"{self.url}: no answer in time") from None
-        except httpx.RemoteProtocolError as exc:
-            raise RemoteError(f"{self.url}: the answer broke off: {exc}") from exc
         except httpx.HTTPError as exc:
             raise RemoteError(f"{self.url}: can't be asked: {exc}; is the proxy running there?") from exc
 
@@ -101,7 +104,8 @@ class Remote:
 
     def _refusal(self, answer: httpx.Response) -> RemoteError:
         status = answer.status_code
-        return RemoteError(_said(_json(answer)) or f"{self.url}: is no memory-proxy (status {status})", status=status)
+        said = _said(_json(answer)) or f"{self.url}: is no memory-proxy (status {status})"
+        return RemoteError(f"{said}{_ADVICE.get(status, '')}", status=status)
 
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.app import listening
+from proxy.cli.arguments import HERE
+from proxy.config import load
+from tests.cli.conftest import in_thread
+
 pytestmark = pytest.mark.usefixtures("proxy")
 
 
@@ -28,3 +33,13 @@ def test_figures_of_a_user_and_of_all(run):
     assert (of_ada["user"], of_ada["memories"], of_ada["past"], of_ada["turns"]) == ("ada", "1", "1", "0")
     assert dict(run("stats").cells)["journal.waiting"] == "0"
     assert run("stats", "--json").json["points"] == 2
+
+
+def test_a_proxy_that_wants_a_token_is_given_it(run, folder, words, monkeypatch):
+    options = {"listen.port": 0, "auth.admin_token": "t0ken", "store.path": "elsewhere"}
+    with in_thread(lambda: listening(load(HERE, overrides=options))) as proxy:
+        refused = run("stats", "--url", proxy.address)
+        assert (refused.status, refused.err.count("\n"), "--token" in refused.err) == (1, 1, True)
+        assert run("stats", "--url", f"{proxy.address}/v1", "--token", "t0ken").status == 0
+        monkeypatch.setenv("MEMORY_PROXY_AUTH__ADMIN_TOKEN", "t0ken")
+        assert run("stats", "--url", proxy.address).status == 0
