@@ -35,19 +35,6 @@ def configure(options: Log) -> None:
         _configure_console(level)
 
 
-def configure_for_command() -> None:
-    """For a command, which says itself what went wrong: only the tracebacks of what nobody expected."""
-    console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_write_traceback)
-    _configure(logging.ERROR, [_only_traceback, *_STAMPED, console], structlog.PrintLoggerFactory(sys.stderr))
-    _configure_foreign(logging.ERROR, console)
-
-
-def _only_traceback(_logger: WrappedLogger, _level: str, event: EventDict) -> EventDict:
-    if "exc_info" not in event:
-        raise structlog.DropEvent
-    return event
-
-
 def _configure_json(level: int) -> None:
     _configure(level, [_json_line], structlog.BytesLoggerFactory(sys.stderr.buffer))
     _configure_foreign(level, _format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps))
@@ -85,6 +72,18 @@ def _configure_foreign(level: int, *render: Processor) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def configure_for_command() -> None:
+    """For a command, which says itself what went wrong: only the tracebacks of what nobody expected."""
+    configure(Log(level="error", format="console"))
+    structlog.configure(processors=[_only_traceback, *structlog.get_config()["processors"]])
+
+
+def _only_traceback(_logger: WrappedLogger, _level: str, event: EventDict) -> EventDict:
+    if "exc_info" not in event:
+        raise structlog.DropEvent
+    return event
 
 
 def _without_contents(exc_info: ExcInfo) -> str:

@@ -36,7 +36,7 @@ def test_figures_of_a_user_and_of_all(run):
 
 
 def test_a_proxy_that_wants_a_token_is_given_it(run, folder, words, monkeypatch):
-    options = {"listen.port": 0, "auth.admin_token": "t0ken", "store.path": "elsewhere"}
+    options = {"listen.port": 0, "auth.admin_token": "t0ken", "store.path": "another"}
     with in_thread(lambda: listening(load(HERE, overrides=options))) as proxy:
         refused = run("stats", "--url", proxy.address)
         assert (refused.status, refused.err.count("\n"), "--token" in refused.err) == (1, 1, True)
