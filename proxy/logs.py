@@ -91,6 +91,18 @@ def _configure_foreign(*render: Processor) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
+def configure_for_command() -> None:
+    """For a command, which says itself what went wrong: only the tracebacks of what nobody expected."""
+    configure(Log(level="error", format="console"))
+    structlog.configure(processors=[_only_traceback, *structlog.get_config()["processors"]])
+
+
+def _only_traceback(_logger: WrappedLogger, _level: str, event: EventDict) -> EventDict:
+    if "exc_info" not in event:
+        raise structlog.DropEvent
+    return event
+
+
 def _without_contents(exc_info: ExcInfo) -> str:
     return "\n".join(_lines(exc_info[1]))
 

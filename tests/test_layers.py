@@ -28,6 +28,7 @@ IMPORTERS = {
     "qdrant_edge": {"memory.edge"},
     "rich": {"cli", "demo"},
     "safetensors": {"memory.onnx_graph"},
+    "shtab": {"cli.completion"},
     "yaml": {"config"},
 }
 

@@ -106,3 +106,15 @@ def test_on_a_terminal_lines_are_for_people(configured, capfd):
     configured(Log(format="console"))
     structlog.get_logger().info("listening", address="http://127.0.0.1:8080")
     assert "http://127.0.0.1:8080" in capfd.readouterr().err
+
+
+def test_of_a_command_only_tracebacks_are_logged(configured, capsys):
+    logs.configure_for_command()
+    structlog.get_logger().error("out of order")
+    assert capsys.readouterr().err == ""
+    try:
+        int("a" * 3)
+    except ValueError:
+        structlog.get_logger().exception("unexpected")
+    err = capsys.readouterr().err
+    assert ("unexpected" in err, "ValueError" in err, "aaa" in err) == (True, True, False)

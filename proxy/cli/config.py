@@ -35,7 +35,11 @@ def add(commands: Commands) -> None:
     change.add_argument("--persist", action="store_true", help="keep them for its next start")
     add_remote(change, required=True)
     change.set_defaults(run=_set)
-    default = actions.add_parser("default", help="a proxy.yaml to start from: every option with its default and a comment")
+    default = actions.add_parser(
+        "default",
+        help="a proxy.yaml to start from: every option with its default and a comment",
+        epilog="example: memory-proxy config default",
+    )
     default.set_defaults(run=_default)
 
 

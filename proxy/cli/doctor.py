@@ -19,20 +19,19 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.text import Text
 
-from proxy.cli.arguments import add_config, config_path, load_config
+from proxy.cli.arguments import add_config, add_remote, config_path, load_config, remote
+from proxy.cli.models import expect_model
 from proxy.cli.running import examine
-from proxy.config import ENV_PREFIX, Config, Embedding, check_reach, client_keys, kept_options, read_kept, settings_path
+from proxy.config import Config, check_reach, client_keys, kept_options, read_kept, settings_path
 from proxy.errors import (
     ConfigError,
     EmbedError,
     JournalError,
     MemoryProxyError,
-    ModelError,
     StoreError,
     StoreLocked,
     UpstreamUnreachable,
 )
-from proxy.options import address
 
 if TYPE_CHECKING:
     from proxy.cli.arguments import Commands
@@ -42,10 +41,11 @@ Check = Callable[[], str]
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("doctor", help="check configuration, store, journal, embedder and upstream")
+    parser = commands.add_parser(
+        "doctor", help="check configuration, store, journal, embedder and upstream", epilog="example: memory-proxy doctor"
+    )
     add_config(parser)
-    parser.add_argument("--url", help="ask the proxy that runs there, such as http://127.0.0.1:8080")
-    parser.add_argument("--token", help="its auth.admin_token; default: MEMORY_PROXY_AUTH__ADMIN_TOKEN in the environment")
+    add_remote(parser)
     parser.set_defaults(run=_run)
 
 
@@ -67,14 +67,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _ask(console: Console, args: argparse.Namespace) -> int:
     """Raises ``ConfigError`` for what is no URL, or no token."""
-    try:
-        url = address(args.url)
-    except ValueError as exc:
-        raise ConfigError(f"--url: use {exc}") from exc
-    token = args.token or os.environ.get(f"{ENV_PREFIX}AUTH__ADMIN_TOKEN") or None
-    if token is not None and not (token.isascii() and token.isprintable()):
-        raise ConfigError("--token: use the proxy's auth.admin_token; this one can't stand in a header")
-    findings = list(examine(url, token))
+    with remote(args) as proxy:
+        findings = list(examine(proxy))
     for each in findings:
         _report(console, each.name, each.found, ok=each.well)
     return 0 if all(each.well for each in findings) else 1
@@ -119,7 +113,7 @@ async def _store(config: Config) -> str:
     from proxy.memory.embedding import open_embedder
     from proxy.memory.stores import open_store
 
-    _expect_model(config.embedding)
+    expect_model(config.embedding)
     where = config.store.path if config.store.kind == "edge" else config.store.url
     try:
         async with open_embedder(config.embedding) as embedder, open_store(config.store, embedder.dimensions) as store:
@@ -150,7 +144,7 @@ def _journal(config: Config) -> str:
 async def _embedder(config: Config) -> str:
     from proxy.memory.embedding import open_embedder
 
-    _expect_model(config.embedding)
+    expect_model(config.embedding)
     try:
         async with open_embedder(config.embedding) as embedder:
             await embedder.embed_query("Is anybody there?")
@@ -160,15 +154,6 @@ async def _embedder(config: Config) -> str:
             "start the server, or correct embedding.url" if config.embedding.provider == "openai" else "memory-proxy models pull"
         )
         raise EmbedError(f"{exc}; {advice}") from exc
-
-
-def _expect_model(embedding: Embedding) -> None:
-    """Opening the embedder would fetch a model that is not there: not what is expected of a check."""
-    from proxy.memory.models import is_complete, model_folder
-
-    folder = model_folder(embedding)
-    if embedding.provider == "fastembed" and not is_complete(folder):
-        raise ModelError(f"{embedding.model} is not in {folder}; run: memory-proxy models pull")
 
 
 def _upstream(url: str, timeout_s: float) -> str:

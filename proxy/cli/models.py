@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
-from proxy.cli.arguments import add_config, load_config
+from proxy.cli.arguments import add_command, add_config, load_config
 from proxy.config import Embedding
+from proxy.errors import ModelError
 
 if TYPE_CHECKING:
     from proxy.cli.arguments import Commands
@@ -24,10 +25,9 @@ Report = Callable[[str, int, int | None], None]
 def add(commands: Commands) -> None:
     group = commands.add_parser("models", help="the embedding model")
     actions = group.add_subparsers(metavar="ACTION", required=True)
-    pull = actions.add_parser("pull", help="get the embedding model, unless it is there")
+    pull = add_command(actions, "pull", _pull, help_="get the embedding model, unless it is there", example="--from /media/usb")
     add_config(pull)
     pull.add_argument("--from", dest="source", type=Path, metavar="DIR", help="take it from this folder, without a network")
-    pull.set_defaults(run=_pull)
 
 
 def _pull(args: argparse.Namespace) -> int:
@@ -45,6 +45,15 @@ def fetch(embedding: Embedding, source: Path | None = None) -> Path | None:
 
     with progress(Console(stderr=True)) as report:
         return ensure_model(embedding, progress=report, source=source)
+
+
+def expect_model(embedding: Embedding) -> None:
+    """Raise ``ModelError`` instead of fetching a model that is not there: not what is expected of a small command."""
+    from proxy.memory.models import is_complete, model_folder
+
+    folder = model_folder(embedding)
+    if embedding.provider == "fastembed" and not is_complete(folder):
+        raise ModelError(f"{embedding.model} is not in {folder}; run: memory-proxy models pull")
 
 
 @contextmanager

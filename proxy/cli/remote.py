@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from proxy.errors import ConfigError, RemoteError
 from proxy.options import address
 
 BASE = "/memory/v1"
+LINES = "application/x-ndjson"
 _TIMEOUT_S = 30.0
 _ADVICE = {401: " Use --token, or the variable MEMORY_PROXY_AUTH__ADMIN_TOKEN."}
 
@@ -40,34 +42,93 @@ class Remote:
     def get(self, path: str, **query: str | int | float | None) -> Any:
         return self._ask("GET", path, query)
 
+    def read(self, path: str, **query: str | int | float | None) -> tuple[Any, str | None]:
+        """As ``get``, with the version that this is (its ``ETag``)."""
+        answer = self._request("GET", path, query)
+        return self._read(answer), answer.headers.get("ETag")
+
     def post(self, path: str, body: object, **query: str | int | float | None) -> Any:
         return self._ask("POST", path, query, json=body)
 
-    def patch(self, path: str, body: object, **query: str | int | float | None) -> Any:
-        return self._ask("PATCH", path, query, json=body)
+    def post_lines(self, path: str, lines: bytes, **query: str | int | float | None) -> Any:
+        """JSON Lines, as they are."""
+        return self._ask("POST", path, query, content=lines, headers={"Content-Type": LINES})
 
-    def delete(self, path: str, **query: str | int | float | None) -> Any:
-        return self._ask("DELETE", path, query)
+    def put(self, path: str, body: object, **query: str | int | float | None) -> Any:
+        return self._ask("PUT", path, query, json=body)
+
+    def patch(self, path: str, body: object, *, if_match: str | None = None, **query: str | int | float | None) -> Any:
+        """*if_match*: the version that is to be changed, and no other."""
+        return self._ask("PATCH", path, query, json=body, headers=_if_match(if_match))
+
+    def delete(self, path: str, *, if_match: str | None = None, **query: str | int | float | None) -> Any:
+        return self._ask("DELETE", path, query, headers=_if_match(if_match))
+
+    def health(self) -> Any:
+        """What ``/health/ready`` says, be it good or bad."""
+        with self._renamed_errors():
+            answer = self._client.get(f"{self.url}/health/ready")
+        tree = _json(answer)
+        if not isinstance(tree, dict) or not {"checks", "upstreams"} <= tree.keys():
+            raise RemoteError(f"{self.url}: what answers is no memory-proxy of this version; correct --url")
+        return tree
+
+    @contextmanager
+    def stream(self, path: str, **query: str | int | float | None) -> Iterator[Iterator[bytes]]:
+        """What the answer holds, as it comes; an answer that breaks off is a ``RemoteError``."""
+        with self._renamed_errors(), self._client.stream("GET", path, params=_given(query)) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._refusal(answer)
+            yield self._pieces(answer)
+
+    def _pieces(self, answer: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_bytes()
+        except httpx.TransportError as exc:
+            raise RemoteError(f"{self.url}: the answer broke off: {exc}") from exc
 
     def _ask(self, method: str, path: str, query: Mapping[str, Any], **body: Any) -> Any:
-        given = {name: value for name, value in query.items() if value is not None}
+        return self._read(self._request(method, path, query, **body))
+
+    def _request(self, method: str, path: str, query: Mapping[str, Any], **body: Any) -> httpx.Response:
+        with self._renamed_errors():
+            return self._client.request(method, path, params=_given(query), **body)
+
+    @contextmanager
+    def _renamed_errors(self) -> Iterator[None]:
         try:
-            answer = self._client.request(method, path, params=given, **body)
+            yield
         except httpx.TimeoutException:
             raise RemoteError(f"{self.url}: no answer in time") from None
         except httpx.HTTPError as exc:
             raise RemoteError(f"{self.url}: can't be asked: {exc}; is the proxy running there?") from exc
-        return self._read(answer)
 
     def _read(self, answer: httpx.Response) -> Any:
-        try:
-            tree = answer.json()
-        except ValueError:
-            tree = None
-        if answer.is_success and tree is not None:
+        tree = _json(answer)
+        if answer.is_success and isinstance(tree, dict) and "object" in tree:
             return tree
-        said = _said(tree) or f"{self.url}: is no memory-proxy (status {answer.status_code})"
-        raise RemoteError(f"{said}{_ADVICE.get(answer.status_code, '')}", status=answer.status_code)
+        raise self._refusal(answer)
+
+    def _refusal(self, answer: httpx.Response) -> RemoteError:
+        status = answer.status_code
+        said = _said(_json(answer)) or f"{self.url}: is no memory-proxy (status {status})"
+        return RemoteError(f"{said}{_ADVICE.get(status, '')}", status=status)
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _if_match(version: str | None) -> dict[str, str]:
+    return {} if version is None else {"If-Match": version}
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def _said(tree: Any) -> str | None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from proxy.cli.arguments import add_config, load_config
+from proxy.cli.arguments import add_command, add_config, load_config
 from proxy.cli.models import fetch
 from proxy.errors import ModelError
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("serve", help="start the proxy")
+    parser = add_command(
+        commands, "serve", _run, help_="start the proxy", example="--upstream https://api.openai.com/v1 --port 8080"
+    )
     add_config(parser)
     parser.add_argument("--host", metavar="H", help="address to listen on")
     parser.add_argument("--port", metavar="P", help="port to listen on")
     parser.add_argument("--upstream", metavar="URL", help="the model API, such as https://api.openai.com/v1")
     parser.add_argument("--data", metavar="DIR", help="folder of the embedded store")
-    parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -238,7 +238,7 @@ def _sought(turn: Turn, texts: Texts) -> Sought:
     short_ids = {memory_id: short_id for short_id, memory_id in turn.ids.items()}
     found = turn.found
     if found is None:
-        return Sought(True, injected=_shown_again(turn.recalled, short_ids), shown=shown, trouble=turn.trouble)
+        return Sought(turn.trouble is None, injected=_shown_again(turn.recalled, short_ids), shown=shown, trouble=turn.trouble)
     return Sought(
         query=texts.keep(found.course.query),
         candidates=tuple(_candidates(found.course, {note.memory.id for note in found.notes}, texts)),

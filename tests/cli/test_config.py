@@ -88,7 +88,7 @@ async def test_what_is_no_memory_proxy_is_told(run, folder):
     async def other(_):
         from aiohttp import web
 
-        return web.json_response({})
+        return web.json_response({"object": "chat.completion"})
 
     async with model_api() as model:
         model.handler = other

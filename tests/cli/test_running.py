@@ -77,7 +77,11 @@ async def test_nobody_there(doctor):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    assert await doctor("--url", address) == (1, [f"FAIL proxy: {address}: Connection refused; start it, or correct --url"], "")
+    assert await doctor("--url", address) == (
+        1,
+        [f"FAIL proxy: {address}: can't be asked: [Errno 111] Connection refused; is the proxy running there?"],
+        "",
+    )
 
 
 async def test_something_else_there(doctor, model):
@@ -102,8 +106,11 @@ async def test_the_token_is_shown(doctor, model, monkeypatch, arguments, environ
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--url", "localhost:8080"), "--url: use an http:// or https:// address without user, query or fragment"),
-        (("--url", DEAD, "--token", "ü"), "--token: use the proxy's auth.admin_token; this one can't stand in a header"),
+        (
+            ("--url", "localhost:8080"),
+            "--url: 'localhost:8080' is not allowed; use an http:// or https:// address without user, query or fragment",
+        ),
+        (("--url", DEAD, "--token", "ü"), "--token: must be one word of ASCII characters"),
     ],
 )
 async def test_bad_usage_is_one_line(doctor, arguments, said):
