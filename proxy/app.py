@@ -22,16 +22,17 @@ from proxy.config import Config, Extract
 from proxy.core.redaction import redact
 from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, NotFound
-from proxy.memory.engine import open_engine
+from proxy.memory.engine import Engine, open_engine
 from proxy.memory.erase import Erasure
 from proxy.memory.journal import Journal, NoJournal
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
+from proxy.memory.reembedding import Reembedding
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
 from proxy.memory.sqlite_journal import journal_path, open_journal
 from proxy.memory.turn import Turns
-from proxy.web import health
+from proxy.web import health, reembed
 from proxy.web.admin import AdminDoor
 from proxy.web.chat import chat
 from proxy.web.doors import DOORS, open_doors
@@ -102,7 +103,19 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             await stack.enter_async_context(remember.running()),
             await stack.enter_async_context(Drain(max_answers=config.limits.drained_answers, grace_s=grace_s).running()),
             Erasure(remember, engine.store, replay),
+            await stack.enter_async_context(_reembedding(config, engine, remember, recall).running()),
         )
+
+
+def _reembedding(config: Config, engine: Engine, remember: Remember, recall: Recall) -> Reembedding:
+    server_s = config.store.timeout_s if config.store.kind == "qdrant" else 0.0
+    return Reembedding(
+        engine,
+        config.embedding,
+        writing=remember.writing,
+        busy=lambda: recall.under_way > 0,
+        linger_s=config.recall.deadline_ms / 1000 + server_s,
+    )
 
 
 def _open_journal(config: Config) -> AbstractAsyncContextManager[Journal]:
@@ -135,6 +148,9 @@ def _add_routes(app: web.Application, door: AdminDoor) -> None:
     app.router.add_route("*", "/health/live", health.live)
     app.router.add_route("*", "/health/ready", health.ready)
     app.router.add_route("*", "/metrics", door.before_figures(_not_here))
+    app.router.add_post("/memory/v1/reembed", door.before(reembed.start))
+    app.router.add_get("/memory/v1/reembed", door.before(reembed.look))
+    app.router.add_delete("/memory/v1/reembed", door.before(reembed.stop))
     for path in ("/memory/v1", "/memory/v1/{tail:(?s:.*)}", "/ui", "/ui/{tail:(?s:.*)}"):
         app.router.add_route("*", path, door.before(_not_here))
     app.router.add_route("*", "/{tail:(?s:.*)}", _relayed)

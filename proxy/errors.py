@@ -14,6 +14,7 @@ MemoryProxyError
      │   └─ TokenNeeded           401: not ``auth.admin_token``, where it is needed
      ├─ Forbidden               403: not from there, or not with this key
      ├─ NotFound                404: a path of our own that nothing answers
+     ├─ Conflict                409: not while something else is under way
      ├─ RequestTooLarge         413: beyond ``limits.request_bytes``
      ├─ WrongMediaType          415: a change of ours that is not asked for in JSON
      ├─ TooBusy                 503: beyond ``limits.requests``
@@ -110,6 +111,12 @@ class NotFound(ProxyError):
     status = 404
     type = "invalid_request_error"
     code = "not_found"
+
+
+class Conflict(ProxyError):
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
 
 
 class RequestTooLarge(ProxyError):

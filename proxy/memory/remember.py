@@ -112,6 +112,12 @@ class Remember:
         return count
 
     @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """While the block is in, nothing that was told is written; whoever else embeds and writes memories does it in such a block."""
+        async with self._writing:
+            yield
+
+    @asynccontextmanager
     async def without(self, owner: Owner) -> AsyncIterator[None]:
         """What waits of *owner* is dropped for good; while the block is in, nothing is written. Raises ``JournalError``."""
         async with self._writing:

@@ -11,6 +11,7 @@ from proxy.memory.embedder import Embedder
 from proxy.memory.erase import Erasure
 from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
+from proxy.memory.reembedding import Reembedding
 from proxy.memory.remember import Remember
 from proxy.memory.store import MemoryStore
 from proxy.web.drain import Drain
@@ -32,6 +33,7 @@ class MemoryServices:
     remember: Remember
     drain: Drain
     erasure: Erasure
+    reembedding: Reembedding
 
 
 MEMORY = web.AppKey("memory", MemoryServices)
