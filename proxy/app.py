@@ -112,7 +112,7 @@ def _reembedding(config: Config, engine: Engine, remember: Remember, recall: Rec
     return Reembedding(
         engine,
         config.embedding,
-        writing=remember.writing,
+        writing=lambda: remember.writing,
         busy=lambda: recall.under_way > 0,
         linger_s=config.recall.deadline_ms / 1000 + server_s,
     )

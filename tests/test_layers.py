@@ -19,6 +19,7 @@ LEAVES = {"errors", "options", "config", "resources", "logs"}
 IMPORTERS = {
     "aiohttp": {"app", "demo", "web"},
     "fastembed": {"memory.embedder"},
+    "httpx": {"cli"},
     "huggingface_hub": {"memory.models"},
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from proxy import __version__
-from proxy.cli import config, demo, doctor, models, serve
+from proxy.cli import config, demo, doctor, models, move, reembed, serve
 from proxy.errors import ConfigError, MemoryProxyError
 
 
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="memory-proxy", description="Gives OpenAI-compatible apps a memory, with no code change.")
     parser.add_argument("--version", action="version", version=f"memory-proxy {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (serve, demo, doctor, models, config):
+    for group in (serve, demo, doctor, models, config, reembed, move):
         group.add(commands)
     return parser
 

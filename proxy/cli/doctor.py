@@ -75,7 +75,10 @@ async def _store(config: Config) -> str:
     _expect_model(config.embedding)
     where = config.store.path if config.store.kind == "edge" else config.store.url
     try:
-        async with open_embedder(config.embedding) as embedder, open_store(config.store, embedder.dimensions) as store:
+        async with (
+            open_embedder(config.embedding) as embedder,
+            open_store(config.store, embedder.dimensions, config.embedding) as store,
+        ):
             count = await store.count(None)
     except StoreLocked:
         return f"{config.store.kind} in {where}, in use by another process, such as a running proxy"

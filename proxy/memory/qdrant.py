@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from itertools import product
 from typing import Any, cast
@@ -126,7 +126,9 @@ class QdrantStore:
             self._noted = spaces = self._settle(found.config)
             await self._create_indexes(found.payload_schema)
             if spaces.current.model and _noted_spaces(found.config) != spaces:
-                await self._note(spaces)
+                # A server that is too old to keep it, or a key that may not change the collection, is no reason to do without.
+                with suppress(UnexpectedResponse):
+                    await self._note(spaces)
         self._ensured = True
 
     async def search(self, owner: Owner, query: Query, *, limit: int, pick: Pick) -> list[ScoredMemory]:
@@ -239,7 +241,10 @@ class QdrantStore:
         """Noted before it is there: a vector that nobody noted is dropped with the next one that is prepared."""
         with self._renamed():
             await self._ensure_once()
-            await self._note(Spaces(self.spaces.current, space))
+            spaces = Spaces(self.spaces.current, space)
+            await self._note(spaces)
+            if _noted_spaces((await self._client.get_collection(self._collection)).config) != spaces:
+                raise StoreError(f"{self._where} is too old for it: named vectors can be added from Qdrant 1.18 on")
             await self.drop_others()
             if space is not None and space.vector not in await self._sizes():
                 dense = models.DenseVectorConfig(size=space.dimensions, distance=models.Distance.COSINE)

@@ -133,6 +133,7 @@ class Refill:
             async with self._writing():
                 if await self._store.count_lacking(self._space) <= PAGE:
                     await self._fill_last()
+                    await self._count()
                     await _to_the_end(self._adopt(switch))
                     return
 

@@ -43,6 +43,7 @@ class Remember:
     What is in the *journal* waits there while the store or the embedder is out of order, also beyond the end; what isn't, because
     the journal took nothing, is tried once. *deadline_s*: the longest that ``note`` waits. *retry_s*: until what failed is tried
     again; it doubles up to a minute. ``figures`` counts what became of everything.
+    Whoever else reads memories and writes them again holds ``writing`` meanwhile.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Remember:
         self._retry_s = retry_s
         self._outage_s = 0.0
         self.figures = Figures()
-        self._writing = asyncio.Lock()
+        self.writing = asyncio.Lock()
         self._erased: set[str] = set()  # the keys of owners, since the worker last asked what is next
 
     @asynccontextmanager
@@ -112,15 +113,9 @@ class Remember:
         return count
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[None]:
-        """While the block is in, nothing that was told is written; whoever else embeds and writes memories does it in such a block."""
-        async with self._writing:
-            yield
-
-    @asynccontextmanager
     async def without(self, owner: Owner) -> AsyncIterator[None]:
         """What waits of *owner* is dropped for good; while the block is in, nothing is written. Raises ``JournalError``."""
-        async with self._writing:
+        async with self.writing:
             self._backlog.drop(owner)
             self._erased.add(owner.key)
             await self.journal.erase(owner.key)
@@ -145,7 +140,7 @@ class Remember:
     async def _work_on(self, waiting: Waiting) -> None:
         figures = Figures()
         try:
-            async with self._writing:
+            async with self.writing:
                 if waiting.safe and waiting.heard.owner.key in self._erased:
                     return  # read before that: what the journal has of it now is new, and comes again
                 await self._keep(waiting.heard, figures)

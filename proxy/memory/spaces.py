@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
 
 from proxy import config
 from proxy.errors import StoreError, StoreMismatch
@@ -59,6 +59,14 @@ def space_of(embedding: config.Embedding | None, dimensions: int) -> Space:
     space = Space("", dimensions, embedding.provider, embedding.model)
     hashed = hashlib.sha256("\x1f".join(map(str, _identity(space))).encode("utf-8", "surrogatepass")).hexdigest()
     return Space(f"{DENSE}-{hashed[:12]}", dimensions, embedding.provider, embedding.model)
+
+
+def embedding_of(space: Space, current: config.Embedding) -> config.Embedding | None:
+    """*current* with the model of *space*; ``None`` if that has no name."""
+    if not space.model:
+        return None
+    # A name of ours: ``space_of`` took it from such settings.
+    return replace(current, provider=cast("Any", space.provider), model=space.model)
 
 
 def _identity(space: Space) -> tuple[str, str, int]:
