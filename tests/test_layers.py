@@ -19,7 +19,7 @@ LEAVES = {"errors", "options", "config", "resources", "logs"}
 IMPORTERS = {
     "aiohttp": {"app", "demo", "web"},
     "fastembed": {"memory.embedder"},
-    "httpx": {"cli"},
+    "httpx": {"cli", "memory.openai_embedder"},
     "huggingface_hub": {"memory.models"},
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},

@@ -239,9 +239,41 @@ async def test_what_is_asked_for_wrongly_is_named(model, session, tmp_path: Path
 
 
 async def test_the_command_line_follows_it_to_its_end(model, letters, tmp_path: Path, capsys) -> None:
+    async with memory_proxy(model, tmp_path, auth__admin_token="s3kret") as proxy:
+        await remember(proxy, 40)
+        arguments = [
+            "reembed",
+            "--model",
+            "letters",
+            "--provider",
+            "openai",
+            "--embeddings-url",
+            letters.url,
+            "--url",
+            proxy.address,
+        ]
+        assert await asyncio.to_thread(main, arguments) == 1
+        assert "This needs the proxy's auth.admin_token" in capsys.readouterr().err
+        assert await asyncio.to_thread(main, [*arguments, "--token", "s3kret"]) == 0
+        assert capsys.readouterr().out.endswith("embedding:\n  provider: openai\n  model: letters\n")
+        assert state(proxy) == "done"
+
+
+async def test_who_stops_watching_does_not_stop_it(model, letters, tmp_path: Path, capsys, monkeypatch) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("proxy.cli.reembed.time.sleep", interrupt)
     async with memory_proxy(model, tmp_path) as proxy:
         await remember(proxy, 40)
-        arguments = ["reembed", "--model", "letters", "--provider", "openai", "--embeddings-url", letters.url]
-        assert await asyncio.to_thread(main, [*arguments, "--url", proxy.address]) == 0
-        assert capsys.readouterr().out.endswith("embedding:\n  provider: openai\n  model: letters\n")
+        letters.stop_at = 1
+        arguments = ["reembed", "--model", "letters", "--embeddings-url", letters.url, "--url", proxy.address]
+        assert await asyncio.to_thread(main, arguments) == 130
+        assert capsys.readouterr().out == (
+            f"It goes on in the proxy at {proxy.address}; the same command shows its progress again.\n"
+        )
+        assert state(proxy) == "running"
+        monkeypatch.undo()
+        letters.go_on.set()
+        assert await asyncio.to_thread(main, arguments) == 0
         assert state(proxy) == "done"

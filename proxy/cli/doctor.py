@@ -16,7 +16,16 @@ from rich.text import Text
 
 from proxy.cli.arguments import add_config, config_path, load_config
 from proxy.config import Config, Embedding, check_reach, client_keys
-from proxy.errors import ConfigError, JournalError, MemoryProxyError, ModelError, StoreError, StoreLocked, UpstreamUnreachable
+from proxy.errors import (
+    ConfigError,
+    JournalError,
+    MemoryProxyError,
+    ModelError,
+    StoreError,
+    StoreLocked,
+    StoreMismatch,
+    UpstreamUnreachable,
+)
 
 if TYPE_CHECKING:
     from proxy.cli.arguments import Commands
@@ -82,6 +91,8 @@ async def _store(config: Config) -> str:
             count = await store.count(None)
     except StoreLocked:
         return f"{config.store.kind} in {where}, in use by another process, such as a running proxy"
+    except StoreMismatch:
+        raise  # it says what to do
     except StoreError as exc:
         advice = "choose another store.path" if config.store.kind == "edge" else "start the server, or correct store.url"
         raise StoreError(f"{exc}; {advice}") from exc

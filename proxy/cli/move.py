@@ -13,7 +13,7 @@ from rich.console import Console
 from proxy.cli.arguments import add_config, load_config
 from proxy.cli.models import Report, progress
 from proxy.config import Config, Store
-from proxy.errors import ConfigError, StoreError
+from proxy.errors import ConfigError, StoreError, StoreLocked
 from proxy.options import address
 
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     config = load_config(args)
     target = _target(config.store, args)
-    with progress(Console(stderr=True)) as report:
-        written, found = asyncio.run(_move(config, target, report))
+    try:
+        with progress(Console(stderr=True)) as report:
+            written, found = asyncio.run(_move(config, target, report))
+    except StoreLocked as exc:
+        raise StoreLocked(f"{str(exc).partition(': go through')[0]}: stop that proxy first") from exc
     if not found.agrees:
         raise StoreError(_disagreement(found))
     _tell(written, found, target)

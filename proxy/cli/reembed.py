@@ -12,7 +12,7 @@ from rich.console import Console
 from proxy.cli.arguments import add_config, load_config
 from proxy.cli.models import Report, progress
 from proxy.config import Config, Embedding, other_model
-from proxy.errors import MemoryProxyError, StoreLocked, UpstreamUnreachable
+from proxy.errors import MemoryProxyError, UpstreamUnreachable
 
 if TYPE_CHECKING:
     import httpx
@@ -63,10 +63,7 @@ def _changes(args: argparse.Namespace, config: Config) -> dict[str, str]:
 def _here(config: Config, args: argparse.Namespace) -> int:
     embedding = other_model(config.embedding, _changes(args, config))
     with progress(Console(stderr=True)) as report:
-        try:
-            moved = asyncio.run(_move(config, embedding, report))
-        except StoreLocked as exc:
-            raise StoreLocked(f"{exc}; a running proxy goes on serving: memory-proxy reembed --url http://ITS-ADDRESS") from exc
+        moved = asyncio.run(_move(config, embedding, report))
     if not moved:
         print(f"The memories are of {embedding.model} already.")
     _say_what_to_set(embedding.model, embedding.provider)
@@ -95,7 +92,7 @@ def _there(config: Config, args: argparse.Namespace) -> int:
     token = args.token or config.auth.admin_token
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=args.url.rstrip("/"), headers=headers, timeout=30, trust_env=False) as client:
-        _ask(client, "POST", _changes(args, config))
+        _begin(client, _changes(args, config))
         try:
             found = _follow(client)
         except KeyboardInterrupt:
@@ -107,6 +104,13 @@ def _there(config: Config, args: argparse.Namespace) -> int:
         )
     _say_what_to_set(found["model"], found["provider"])
     return 0
+
+
+def _begin(client: httpx.Client, changes: dict[str, str]) -> None:
+    """Unless it is under way: then this call only watches."""
+    now = _ask(client, "GET")
+    if (now["state"], now["model"]) != ("running", changes["model"]):
+        _ask(client, "POST", changes)
 
 
 def _follow(client: httpx.Client) -> dict[str, Any]:

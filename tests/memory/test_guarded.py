@@ -255,3 +255,48 @@ async def test_when_its_thread_hangs_the_deadline_holds_and_nothing_piles_up(sta
     assert waiting <= 10
     await _back(guard)
     assert await recall.recall(ann, Asked("tea")) == Recalled()
+
+
+async def test_who_asks_while_the_model_is_replaced_is_answered_by_the_new_one(stack, embedder: WordEmbedder):
+    """Whose vectors are the ones that are searched from that moment on."""
+    guard = await guarding_embedder(stack, embedder)
+    new = WordEmbedder()
+    embedder.gate.clear()
+    asked = asyncio.ensure_future(GuardedEmbedder(guard).embed_query("tea"))
+    while not embedder.queries:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    guard.replace(new, AsyncExitStack())
+    embedder.gate.set()
+    await asked
+    assert (embedder.queries, new.queries) == (["tea"], ["tea"])
+
+
+async def test_what_the_replaced_model_fails_of_says_nothing(stack, embedder: WordEmbedder, log):
+    guard = await guarding_embedder(stack, embedder)
+    embedder.gate.clear()
+    asked = [asyncio.ensure_future(GuardedEmbedder(guard).embed_query(text)) for text in "abcd"]
+    while len(embedder.queries) < 4:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    guard.replace(WordEmbedder(), AsyncExitStack())
+    embedder.failure = EmbedError("the embedder was closed")
+    embedder.gate.set()
+    assert len(await asyncio.gather(*asked)) == 4
+    assert (guard.health, log) == (Health(), [])
+
+
+async def test_what_a_part_is_closed_with_goes_with_it(embedder: WordEmbedder):
+    closed: list[str] = []
+    new = AsyncExitStack()
+    new.callback(closed.append, "new")
+
+    @asynccontextmanager
+    async def opening_old() -> AsyncIterator[Embedder]:
+        yield embedder
+        closed.append("old")
+
+    async with guard_embedder(opening_old, deadline_s=PATIENT_S, retry_s=RETRY_S).running() as guard:
+        old = guard.replace(WordEmbedder(), new)
+        assert closed == []
+        await old.aclose()
+        assert closed == ["old"]
+    assert closed == ["old", "new"]

@@ -23,6 +23,7 @@ from proxy.core.models import TURN, Memory, Owner
 from proxy.errors import EmbedError, StoreError, StoreMismatch
 from proxy.memory.edge import Bm25Encoder, EdgeStore, open_edge
 from proxy.memory.embedder import Vector
+from proxy.memory.embedding import open_embedder
 from proxy.memory.indexing import dense_text, dense_vector
 from proxy.memory.qdrant import QdrantStore, open_qdrant
 from proxy.memory.reembedding import PAGE, Reembeddable, Refill, reembed
@@ -292,6 +293,14 @@ async def test_progress_counts_up_to_the_total(store: Reembeddable) -> None:
 async def test_an_empty_store_is_moved_at_once(store: Reembeddable) -> None:
     assert await reembed(store, LetterEmbedder(), NEW, seen)
     assert store.spaces == Spaces(LETTERS)
+
+
+async def test_to_the_real_model(tmp_path: Path, model_dir: Path) -> None:
+    said = ["Plays the oboe in an orchestra", "Bakes sourdough bread", "Commutes by train to Bonn"]
+    async with opened(tmp_path) as store, open_embedder(Embedding()) as embedder:
+        await store.upsert(ANN, [entry(memory(n, content)) for n, content in enumerate(said)])
+        await reembed(store, embedder, Embedding(), seen)
+        assert await nearest(store, ANN, await embedder.embed_query("musical instruments")) == said[0]
 
 
 class TestTheEmbeddedStore:
