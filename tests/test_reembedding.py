@@ -21,9 +21,13 @@ from proxy.memory import clock
 from proxy.memory.reembedding import PAGE
 from proxy.memory.store import Entry
 from tests.fakes import ModelAPI, RunningProxy, memory_proxy, model_api, word_vector
+from tests.faults.qdrant_server import qdrant_server
 from tests.memory.test_reembedding import letter_vector
 
 HANG_S = 60
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant:UserWarning")
+
 QUESTION = "What am I up to on Sundays at the club?"
 THINGS = ["oboe", "kayak", "pottery", "chess", "beekeeping", "sourdough", "judo", "origami"]
 
@@ -130,9 +134,14 @@ def fresh(**options: object) -> dict[str, object]:
     return {"recall__keep_s": 0, "recall__deadline_ms": 2000, "recall__keep_turns": "false"} | options
 
 
-async def test_chats_are_answered_rightly_before_during_and_after(stack, model, letters, session, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["edge", "qdrant"])
+async def test_chats_are_answered_rightly_before_during_and_after(
+    stack, model, letters, session, *, tmp_path: Path, kind: str
+) -> None:
     wanted = {"model": "letters", "url": letters.url}
-    async with memory_proxy(model, tmp_path, **fresh()) as proxy:
+    server = await stack.enter_async_context(qdrant_server())
+    on_store = {"store__kind": kind, "store__url": server.url}
+    async with memory_proxy(model, tmp_path, **fresh(**on_store)) as proxy:
         await remember(proxy, 3 * PAGE)
         chatter = Chatter(proxy, session)
         assert await chatter.ask(1) == ("ok", True)
@@ -160,8 +169,9 @@ async def test_chats_are_answered_rightly_before_during_and_after(stack, model, 
     with pytest.raises(
         StoreMismatch, match=r"holds vectors of 26 dimensions by letters \(openai\), but the embedding model words"
     ):
-        await stack.enter_async_context(memory_proxy(model, tmp_path))
-    async with memory_proxy(model, tmp_path, **fresh(embedding__model="letters", embedding__url=letters.url)) as proxy:
+        await stack.enter_async_context(memory_proxy(model, tmp_path, **on_store))
+    on_store |= {"embedding__model": "letters", "embedding__url": letters.url}
+    async with memory_proxy(model, tmp_path, **fresh(**on_store)) as proxy:
         assert await Chatter(proxy, session).ask(20) == ("ok", True)
         assert await proxy.memories("user 5000") == ["Does judo on Sundays at the club"]
 

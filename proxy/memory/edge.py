@@ -364,7 +364,8 @@ class _Shard:
             _create_indexes(self._shard)
             # Only now: what can't be opened may be all there is.
             self._folder.clear_spare()
-            self.drop_others()
+            if noted is not None:
+                self.drop_others()
             if noted != self.spaces and self.spaces.current.model:
                 self._folder.note_models(self.spaces)
             if self._has_room(self._folder.size_bytes()):  # to write segments anew

@@ -129,6 +129,9 @@ class QdrantStore:
                 # A server that is too old to keep it, or a key that may not change the collection, is no reason to do without.
                 with suppress(UnexpectedResponse):
                     await self._note(spaces)
+            if _noted_spaces(found.config) is not None:
+                for name in _dense_sizes(found.config.params).keys() - spaces.names:
+                    await self._client.delete_vector_name(self._collection, name, wait=True)
         self._ensured = True
 
     async def search(self, owner: Owner, query: Query, *, limit: int, pick: Pick) -> list[ScoredMemory]:
@@ -271,7 +274,7 @@ class QdrantStore:
         with self._renamed():
             await self._ensure_once()
             if self.spaces.coming is not None:
-                await self._note(Spaces(self.spaces.coming))
+                await self._note_surely(Spaces(self.spaces.coming))
                 self._wanted = self.spaces.current
 
     async def drop_others(self) -> None:
@@ -282,6 +285,15 @@ class QdrantStore:
 
     async def _sizes(self) -> dict[str, int]:
         return _dense_sizes((await self._client.get_collection(self._collection)).config.params)
+
+    async def _note_surely(self, spaces: Spaces) -> None:
+        """It may have been done although its answer was lost."""
+        try:
+            await self._note(spaces)
+        except ApiException:
+            if _noted_spaces((await self._client.get_collection(self._collection)).config) != spaces:
+                raise
+            self._noted = spaces
 
     async def _note(self, spaces: Spaces) -> None:
         await self._client.update_collection(self._collection, metadata={METADATA: render(spaces)})

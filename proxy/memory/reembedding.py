@@ -267,7 +267,7 @@ class Reembedding:
         try:
             yield self
         finally:
-            await self.stop()
+            await self._end_task()
 
     @property
     def embedding(self) -> Embedding:
@@ -288,10 +288,14 @@ class Reembedding:
 
     async def stop(self) -> Progress:
         """What has been done stays done. Once the store has turned to the new model there is nothing to stop."""
+        if self._progress.state == "running":
+            await self._end_task()
+        return self.progress
+
+    async def _end_task(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        return self.progress
 
     def _left_over(self) -> Progress:
         """Of a job that another process began."""
@@ -325,9 +329,8 @@ class Reembedding:
         store, space = self._parts.reembeddable(), space_of(embedding, embedder.dimensions)
         await store.touch()
         if store.spaces.current.is_of_model(space):
-            await store.prepare(None)
-            count = await store.count(None)
-            self._progress = replace(self._progress, state="done", done=count, total=count)
+            await _complete(store, embedder, self._count)
+            self._progress = replace(self._progress, state="done")
             return
         logger.info("re-embedding", model=embedding.model, origin=self._embedding.model)
         refill = Refill(store, embedder, space, report=self._count, writing=self._writing, rest=self._rest)
@@ -357,6 +360,12 @@ class Reembedding:
             await asyncio.sleep(BREATH_S)
 
 
+async def _complete(store: Reembeddable, embedder: Embedder, report: Report) -> None:
+    """*store* is of that model already: what was begun of another is given up, and what lacks its vector after all gets it."""
+    await store.prepare(None)
+    await Refill(store, embedder, store.spaces.current, report=report).sweep()
+
+
 async def _clean_up(refill: Refill, store: Reembeddable) -> None:
     try:
         await refill.sweep()
@@ -370,7 +379,7 @@ async def reembed(store: Reembeddable, embedder: Embedder, embedding: Embedding,
     await store.touch()
     space = space_of(embedding, embedder.dimensions)
     if store.spaces.current.model and store.spaces.current.is_of_model(space):
-        await store.prepare(None)
+        await _complete(store, embedder, report)
         return False
     refill = Refill(store, embedder, space, report=report)
     await refill.run()

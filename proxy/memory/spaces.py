@@ -95,7 +95,7 @@ def _unnoted(found: Mapping[str, int], wanted: Space | None, where: str) -> Spac
             raise StoreError(f"{where} holds no memories")
         return Spaces(Space(DENSE, wanted.dimensions))
     names = sorted(found)
-    if wanted is not None and DENSE not in found and wanted.vector in found:
+    if wanted is not None and wanted.vector in found:
         return Spaces(wanted)
     # The first is ``dense`` if that is among them.
     return Spaces(Space(names[0], found[names[0]]))

@@ -14,7 +14,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import qdrant_edge
 from qdrant_client import AsyncQdrantClient
+from qdrant_client.http.exceptions import ResponseHandlingException
 
 from proxy import config
 from proxy.config import Embedding
@@ -304,6 +306,17 @@ async def test_to_the_real_model(tmp_path: Path, model_dir: Path) -> None:
 
 
 class TestTheEmbeddedStore:
+    async def test_what_lacks_the_vector_of_its_model_after_all_gets_it(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            await store.upsert(ANN, entries(range(3)))
+            await reembed(store, LetterEmbedder(), NEW, seen)
+            without = qdrant_edge.UpdateOperation.delete_vectors([memory(1).id], [LETTERS.vector])
+            await store._call(store._shard._update, without)
+            embedder = LetterEmbedder()
+            assert not await reembed(store, embedder, NEW, seen)
+            assert (store.spaces, embedder.documents) == (Spaces(LETTERS), [memory(1).content])
+            assert await store.count_lacking(LETTERS) == 0
+
     async def test_after_the_move_it_opens_with_the_new_model_and_says_so_to_the_old(self, tmp_path: Path) -> None:
         async with opened(tmp_path) as store:
             await store.upsert(ANN, entries(range(3)))
@@ -454,6 +467,34 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 class TestTheServer:
+    async def test_a_note_whose_answer_was_lost_is_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async with qdrant_server() as server, open_qdrant(config.Store(url=server.url), DIMENSIONS, Bm25Encoder(), OLD) as store:
+            await store.upsert(ANN, entries(range(3)))
+            note = store._note
+
+            async def lose_answer(spaces: Spaces) -> None:
+                before = store._noted
+                await note(spaces)
+                if spaces == Spaces(LETTERS):
+                    store._noted = before
+                    raise ResponseHandlingException(TimeoutError())
+
+            monkeypatch.setattr(store, "_note", lose_answer)
+            await reembed(store, LetterEmbedder(), NEW, seen)
+            assert store.spaces == Spaces(LETTERS)
+            await store.touch()
+
+    async def test_old_vectors_that_a_killed_process_left_are_dropped_at_the_next_start(self) -> None:
+        client = AsyncQdrantClient(":memory:")
+        first = QdrantStore(client, config.Store(), DIMENSIONS, Bm25Encoder(), OLD)
+        await first.upsert(ANN, entries(range(3)))
+        await Refill(first, LetterEmbedder(), LETTERS, report=seen).run()
+        second = QdrantStore(client, config.Store(), 26, Bm25Encoder(), NEW)
+        await second.ensure()
+        assert await second._sizes() == {LETTERS.vector: 26}
+        assert await nearest(second, ANN, letter_vector(memory(2).content)) == memory(2).content
+        await client.close()
+
     async def test_one_that_keeps_no_note_serves_but_is_not_re_embedded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As before Qdrant 1.16: what it doesn't know it passes over."""
 
