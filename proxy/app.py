@@ -25,13 +25,14 @@ from proxy.core.routing import Routes, is_chat
 from proxy.errors import ConfigError, NotFound
 from proxy.memory.chronicle import Chronicle
 from proxy.memory.curation import Curation
-from proxy.memory.engine import open_engine
+from proxy.memory.engine import Engine, open_engine
 from proxy.memory.erase import Erasure
 from proxy.memory.events import Events
 from proxy.memory.expiry import Expiry
 from proxy.memory.journal import Journal, NoJournal
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
+from proxy.memory.reembedding import Reembedding
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.replay import Replay
 from proxy.memory.searching import Searching
@@ -141,6 +142,7 @@ async def _open_memory(config: Config) -> AsyncIterator[MemoryServices]:
             chronicle,
             replay,
             engine.points,
+            await stack.enter_async_context(_reembedding(config, engine, remember, recall).running()),
         )
 
 
@@ -148,6 +150,17 @@ def _in_force(recall: Recall, config: Config) -> None:
     """What is changed while the proxy runs: whoever uses an option that is ``live`` has it from here."""
     recall.reconfigure(config.recall)
     logs.set_level(config.log)
+
+
+def _reembedding(config: Config, engine: Engine, remember: Remember, recall: Recall) -> Reembedding:
+    server_s = config.store.timeout_s if config.store.kind == "qdrant" else 0.0
+    return Reembedding(
+        engine,
+        config.embedding,
+        writing=lambda: remember.writing,
+        busy=lambda: recall.under_way > 0,
+        linger_s=config.recall.deadline_ms / 1000 + server_s,
+    )
 
 
 def _open_journal(config: Config) -> AbstractAsyncContextManager[Journal]:

@@ -294,6 +294,22 @@ def _plain(value: Any, mask_secrets: bool) -> Any:
     return value
 
 
+def other_model(current: Embedding, changes: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Embedding:
+    """*current* with another ``model``, ``provider`` or ``url``, and the key in the variable ``api_key_env``.
+
+    Another server is not sent the key of the one so far. Raises ``ConfigError``.
+    """
+    named = {name: changes[name] for name in ("model", "provider", "url") if name in changes}
+    checked = build(Embedding, named, "embedding")
+    url = checked.url if "url" in named else current.url
+    key = current.api_key if url == current.url else None
+    if "api_key_env" in changes:
+        key = (os.environ if environ is None else environ).get(changes["api_key_env"]) or None
+        if key is None:
+            raise ConfigError("embedding.api_key_env: there is no key in this environment variable; set it where the proxy runs")
+    return dataclasses.replace(current, **{name: getattr(checked, name) for name in named}, api_key=key)
+
+
 # Layers, weakest first.
 
 

@@ -19,7 +19,7 @@ LEAVES = {"errors", "options", "config", "files", "resources", "settings", "logs
 IMPORTERS = {
     "aiohttp": {"app", "demo", "web"},
     "fastembed": {"memory.embedder"},
-    "httpx": {"cli.remote"},
+    "httpx": {"cli.remote", "memory.openai_embedder"},
     "huggingface_hub": {"memory.models"},
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},

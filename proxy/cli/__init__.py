@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from proxy import __version__
-from proxy.cli import completion, config, demo, doctor, facts, memories, models, serve, stats
+from proxy.cli import completion, config, demo, doctor, facts, memories, models, move, reembed, serve, stats
 from proxy.errors import ConfigError, MemoryProxyError
 
 
@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="memory-proxy", description="Gives OpenAI-compatible apps a memory, with no code change.")
     parser.add_argument("--version", action="version", version=f"memory-proxy {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (serve, demo, doctor, models, config, memories, facts, stats, completion):
+    for group in (serve, demo, doctor, models, config, memories, facts, stats, reembed, move, completion):
         group.add(commands)
     return parser
 

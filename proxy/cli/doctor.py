@@ -30,6 +30,7 @@ from proxy.errors import (
     MemoryProxyError,
     StoreError,
     StoreLocked,
+    StoreMismatch,
     UpstreamUnreachable,
 )
 
@@ -116,10 +117,15 @@ async def _store(config: Config) -> str:
     expect_model(config.embedding)
     where = config.store.path if config.store.kind == "edge" else config.store.url
     try:
-        async with open_embedder(config.embedding) as embedder, open_store(config.store, embedder.dimensions) as store:
+        async with (
+            open_embedder(config.embedding) as embedder,
+            open_store(config.store, embedder.dimensions, config.embedding) as store,
+        ):
             count = await store.count(None)
     except StoreLocked:
         return f"{config.store.kind} in {where}, in use by another process, such as a running proxy"
+    except StoreMismatch:
+        raise  # it says what to do
     except StoreError as exc:
         advice = "choose another store.path" if config.store.kind == "edge" else "start the server, or correct store.url"
         raise StoreError(f"{exc}; {advice}") from exc

@@ -27,7 +27,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
@@ -35,7 +35,7 @@ from functools import partial
 from itertools import product
 from operator import attrgetter
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import NoReturn, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 import qdrant_edge
@@ -43,11 +43,11 @@ import structlog
 
 from proxy import config
 from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
-from proxy.errors import StoreError, StoreLocked, StoreMismatch
+from proxy.errors import StoreError, StoreLocked
 from proxy.memory import clock
+from proxy.memory.embedder import Vector
 from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
-    DENSE,
     SPARSE,
     by_name,
     check_entries,
@@ -64,6 +64,7 @@ from proxy.memory.payload import (
     to_text,
 )
 from proxy.memory.shard_folder import ShardFolder
+from proxy.memory.spaces import DENSE, Space, Spaces, settle, space_of
 from proxy.memory.store import Entry, Hit, Hits, Kept, Pick, Query, Records, SparseEncoder, SparseVector, Which, digest
 
 SLICE = 250
@@ -110,15 +111,19 @@ def _encodable(text: str) -> str:
 
 
 @asynccontextmanager
-async def open_edge(settings: config.Store, dimensions: int, encoder: SparseEncoder) -> AsyncIterator[EdgeStore]:
+async def open_edge(
+    settings: config.Store, dimensions: int | None, encoder: SparseEncoder, embedding: config.Embedding | None = None
+) -> AsyncIterator[EdgeStore]:
     """The store in the directory ``edge`` under ``store.path``, made if it isn't there; closed on leaving.
 
-    Raises ``StoreLocked`` if it is open elsewhere, ``StoreMismatch`` if its vectors have other *dimensions*.
+    Raises ``StoreLocked`` if it is open elsewhere, ``StoreMismatch`` if its vectors have other *dimensions* or are not of *embedding*'s
+    model. Without *dimensions* it is opened as it is, and must be there.
     """
     store = EdgeStore(
         Path(settings.path) / "edge",
         dimensions,
         encoder,
+        embedding=embedding,
         flush_interval_s=settings.flush_interval_s,
         min_free_bytes=settings.min_free_bytes,
     )
@@ -135,16 +140,17 @@ class EdgeStore:
     def __init__(
         self,
         directory: Path,
-        dimensions: int,
+        dimensions: int | None,
         encoder: SparseEncoder,
         *,
+        embedding: config.Embedding | None = None,
         flush_interval_s: float,
         purge_after_s: float = PURGE_AFTER_S,
         min_free_bytes: int = 0,
     ) -> None:
-        self._shard = _Shard(directory, dimensions, encoder, min_free_bytes)
+        wanted = None if dimensions is None else space_of(embedding, dimensions)
+        self._shard = _Shard(directory, wanted, encoder, min_free_bytes)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edge-store")
-        self._dimensions = dimensions
         self._flush_interval_s = flush_interval_s
         self._flush_timer: asyncio.TimerHandle | None = None
         self._purge_after_s = purge_after_s
@@ -153,7 +159,7 @@ class EdgeStore:
         self._copying = asyncio.Lock()
 
     async def open(self) -> None:
-        await self._call(self._shard.open)
+        self.spaces = await self._call(self._shard.open)
         if self._shard.deletions:
             self._purge_soon(0)
 
@@ -169,12 +175,13 @@ class EdgeStore:
             self._thread.shutdown(wait=False)
 
     async def search(self, owner: Owner, query: Query, *, limit: int, pick: Pick) -> list[ScoredMemory]:
-        return await self._call(self._shard.search, owner, query, limit, pick)
+        return await self._call(self._shard.search, self.spaces.current, owner, query, limit, pick)
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
-        check_entries(entries, self._dimensions)
+        space = self.spaces.current
+        check_entries(entries, space.dimensions)
         for start in range(0, len(entries), SLICE):
-            await self._write(self._shard.upsert, owner, entries[start : start + SLICE])
+            await self._write(self._shard.upsert, space, owner, entries[start : start + SLICE])
 
     async def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
         for start in range(0, len(memories), SLICE):
@@ -217,9 +224,12 @@ class EdgeStore:
         return await self._call(self._shard.owner_of, id_)
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
+        return await self._scan(after, limit, _of(whose), self.spaces.current.vector if vectors else None)
+
+    async def _scan(self, after: str | None, limit: int, where: qdrant_edge.Filter | None, vector: str | None = None) -> Records:
         found: Records = []
         while len(found) < limit:
-            some = await self._call(self._shard.scan, after, min(SLICE, limit - len(found)), whose, vectors)
+            some = await self._call(self._shard.scan, after, min(SLICE, limit - len(found)), where, vector)
             if not some:
                 break
             found += some
@@ -228,6 +238,26 @@ class EdgeStore:
 
     async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
         return await self._call(self._shard.expired, since, until, after, limit)
+
+    # For another embedding model: see ``reembedding.Reembeddable``.
+
+    async def prepare(self, space: Space | None) -> None:
+        self.spaces = await self._write(self._shard.prepare, space)
+
+    async def lacking(self, space: Space, after: str | None, *, limit: int) -> Records:
+        return await self._scan(after, limit, _without_vector(space))
+
+    async def count_lacking(self, space: Space) -> int:
+        return await self._call(self._shard.count_lacking, space)
+
+    async def fill(self, space: Space, vectors: Mapping[str, Vector]) -> None:
+        await self._write(self._shard.fill, space, vectors)
+
+    async def adopt(self) -> None:
+        self.spaces = await self._write(self._shard.adopt)
+
+    async def drop_others(self) -> None:
+        await self._write(self._shard.drop_others)
 
     async def touch(self) -> None:
         await self._call(self._shard.touch)
@@ -311,31 +341,40 @@ class _Shard:
     *deletions* counts those whose text may be in files, of which the first *purged* are not any more; both may be read from anywhere.
     """
 
-    def __init__(self, directory: Path, dimensions: int, encoder: SparseEncoder, min_free_bytes: int) -> None:
+    def __init__(self, directory: Path, wanted: Space | None, encoder: SparseEncoder, min_free_bytes: int) -> None:
         self._directory = directory
         self._min_free_bytes = min_free_bytes
         self._folder = ShardFolder(directory)
-        self._dimensions = dimensions
+        self._wanted = wanted
+        self._sizes: dict[str, int] = {}  # of the dense vectors that points may have, by name
         self._encoder = encoder
         self._resources = ExitStack()
         self._copy: _Copy | None = None
         self.deletions = 0
         self.purged = 0
 
-    def open(self) -> None:
+    def open(self) -> Spaces:
+        if self._wanted is None and not self._directory.parent.exists():
+            raise StoreError(f"{self._directory} holds no memories")
         with ExitStack() as stack:
             stack.enter_context(_only_process(self._directory))
             self._check_room()
-            self._check_dimensions()
+            noted = self._folder.models
+            self.spaces = self._settle(noted)
             self._shard = self._load(self._folder.current)
             stack.callback(self._close_shards)
             _create_indexes(self._shard)
             # Only now: what can't be opened may be all there is.
             self._folder.clear_spare()
+            if noted is not None:
+                self.drop_others()
+            if noted != self.spaces and self.spaces.current.model:
+                self._folder.note_models(self.spaces)
             if self._has_room(self._folder.size_bytes()):  # to write segments anew
                 self._shard.optimize()
             self.deletions = int(self._folder.is_owed)
             self._resources = stack.pop_all()
+        return self.spaces
 
     def close(self) -> None:
         self._resources.close()
@@ -347,17 +386,15 @@ class _Shard:
     def _load(self, directory: Path) -> qdrant_edge.EdgeShard:
         directory.mkdir(exist_ok=True)
         try:
-            return qdrant_edge.EdgeShard.load(str(directory), _shard_config(self._dimensions))
+            return qdrant_edge.EdgeShard.load(str(directory), _shard_config(self._sizes))
         except BaseException as exc:  # see _renamed
             raise StoreError(f"{self._directory} can't be opened: {_one_line(exc)}") from exc
 
-    def _check_dimensions(self) -> None:
-        found = _stored_dimensions(self._folder.current)
-        if found not in (None, self._dimensions):
-            raise StoreMismatch(
-                f"{self._directory} holds vectors of {found} dimensions, but the embedding model makes {self._dimensions}: "
-                "use the model that it was made with, or another store.path"
-            )
+    def _settle(self, noted: Spaces | None) -> Spaces:
+        self._sizes = _stored_sizes(self._folder.current)
+        spaces = settle(noted, self._sizes, self._wanted, where=str(self._directory), elsewhere="another store.path")
+        self._sizes = self._sizes or {spaces.current.vector: spaces.current.dimensions}
+        return spaces
 
     def _update(self, operation: qdrant_edge.UpdateOperation) -> None:
         """Also in the copy, if there is one: what is not yet in it comes with its page."""
@@ -401,20 +438,25 @@ class _Shard:
             raise StoreError(f"the embedded store's copy was given up: {self._copy and self._copy.failure}")
         return self._copy
 
-    def search(self, owner: Owner, query: Query, limit: int, pick: Pick) -> list[ScoredMemory]:
-        choices = pick(self._nearest(owner, query, limit))
+    # Each call is told in which space: one that waits for the thread while another takes over has that one's vectors no longer.
+
+    def search(self, space: Space, owner: Owner, query: Query, limit: int, pick: Pick) -> list[ScoredMemory]:
+        choices = pick(self._nearest(space, owner, query, limit))
         if not choices:
             return []
-        records = self._shard.retrieve([each.id for each in choices], with_payload=True, with_vector=[DENSE])
-        vectors = {str(record.id): cast("dict[str, list[float]]", record.vector)[DENSE] for record in records}
+        records = self._shard.retrieve([each.id for each in choices], with_payload=True, with_vector=[space.vector])
+        found = {str(record.id): cast("dict[str, list[float]]", record.vector or {}) for record in records}
+        vectors = {id_: each[space.vector] for id_, each in found.items() if space.vector in each}
         return chosen(choices, _memories(owner, records, shared=True), vectors)
 
-    def _nearest(self, owner: Owner, query: Query, limit: int) -> Hits:
+    def _nearest(self, space: Space, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)
         if not vectors:
             return Hits([], [])
         requests = [
-            qdrant_edge.QueryRequest(query=qdrant_edge.Query.Nearest(vector, using=name), filter=where, limit=limit)
+            qdrant_edge.QueryRequest(
+                query=qdrant_edge.Query.Nearest(vector, using=_using(name, space)), filter=where, limit=limit
+            )
             for where, (name, vector) in product(search_filters(owner, query), vectors.items())
         ]
         answers = self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests))
@@ -429,16 +471,17 @@ class _Shard:
             vectors[SPARSE] = qdrant_edge.SparseVector(words.indices, words.values)
         return vectors
 
-    def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
-        points = [self._point(owner, entry) for entry in entries]
+    def upsert(self, space: Space, owner: Owner, entries: Sequence[Entry]) -> None:
+        points = [self._point(space, owner, entry) for entry in entries]
         if self._count(_owned_by_others(owner, [entry.memory.id for entry in entries])):
             raise StoreError("a memory with one of these ids belongs to another owner")
         self._update(qdrant_edge.UpdateOperation.upsert_points(points))
 
-    def _point(self, owner: Owner, entry: Entry) -> qdrant_edge.Point:
+    def _point(self, space: Space, owner: Owner, entry: Entry) -> qdrant_edge.Point:
         words = sparse_vector(self._encoder, entry.memory, entry.around)
         sparse = qdrant_edge.SparseVector(words.indices, words.values)
-        return qdrant_edge.Point(entry.memory.id, {DENSE: list(entry.vector), SPARSE: sparse}, to_payload(owner, entry.memory))
+        vectors: dict[str, qdrant_edge.NamedVector] = {space.vector: list(entry.vector), SPARSE: sparse}
+        return qdrant_edge.Point(entry.memory.id, vectors, to_payload(owner, entry.memory))
 
     def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
         for memory in memories:
@@ -479,15 +522,49 @@ class _Shard:
         records = self._shard.retrieve([*point_ids([id_])], with_payload=True, with_vector=False)
         return to_owner(records[0].id, records[0].payload) if records else None
 
-    def scan(self, after: str | None, limit: int, whose: Owner | str | None, vectors: bool) -> list[Kept]:
+    def scan(self, after: str | None, limit: int, where: qdrant_edge.Filter | None, vector: str | None) -> list[Kept]:
+        names = [] if vector is None else [vector]
         request = qdrant_edge.ScrollRequest(
-            offset=next_id(after),
-            filter=_of(whose),
-            limit=limit,
-            with_payload=True,
-            with_vector=[DENSE] if vectors else None,
+            offset=next_id(after), filter=where, limit=limit, with_payload=True, with_vector=names or None
         )
-        return [to_kept(each.id, each.payload, each.vector) for each in self._shard.scroll(request)[0]]
+        return [to_kept(each.id, each.payload, each.vector, *names) for each in self._shard.scroll(request)[0]]
+
+    def prepare(self, space: Space | None) -> Spaces:
+        """Noted before it is there: a vector that nobody noted is dropped at the next opening."""
+        self._note(Spaces(self.spaces.current, space))
+        self.drop_others()
+        if space is not None and space.vector not in self._sizes:
+            self._update(
+                qdrant_edge.UpdateOperation.create_dense_vector(space.vector, space.dimensions, qdrant_edge.Distance.Cosine)
+            )
+            self._sizes[space.vector] = space.dimensions
+        return self.spaces
+
+    def count_lacking(self, space: Space) -> int:
+        return self._count(_without_vector(space))
+
+    def fill(self, space: Space, vectors: Mapping[str, Vector]) -> None:
+        """Of *vectors*, those whose points are there."""
+        self._check_room()
+        _fill(self._shard, space, vectors)
+        if self._copy is not None:
+            self._copy.fill(space, vectors)
+
+    def adopt(self) -> Spaces:
+        if self.spaces.coming is not None:
+            # All that it has is on the disk before anyone relies on it.
+            self._shard.flush()
+            self._note(Spaces(self.spaces.coming))
+        return self.spaces
+
+    def drop_others(self) -> None:
+        for name in self._sizes.keys() - self.spaces.names:
+            self._update(qdrant_edge.UpdateOperation.delete_vector_name(name))
+            del self._sizes[name]
+
+    def _note(self, spaces: Spaces) -> None:
+        self._folder.note_models(spaces)
+        self.spaces = spaces
 
     def expired(self, since: datetime, until: datetime, after: str | None, limit: int) -> list[Kept]:
         where = qdrant_edge.Filter(must=[_until("valid_until", until)], must_not=[_until("valid_until", since)])
@@ -548,12 +625,35 @@ class _Copy:
         self.shard.update(qdrant_edge.UpdateOperation.upsert_points(points))
         return self._offset is not None
 
+    def fill(self, space: Space, vectors: Mapping[str, Vector]) -> None:
+        """Of points that have not been copied the vectors come with their page."""
+        try:
+            _renamed(_fill, self.shard, space, vectors)
+        except StoreError as exc:
+            self.failure = str(exc)
+
     def update(self, operation: qdrant_edge.UpdateOperation) -> None:
         """Never raises: the write itself has been done."""
         try:
             _renamed(self.shard.update, operation)
         except StoreError as exc:
             self.failure = str(exc)
+
+
+def _fill(shard: qdrant_edge.EdgeShard, space: Space, vectors: Mapping[str, Vector]) -> None:
+    there = [str(each.id) for each in shard.retrieve([*vectors], with_payload=False, with_vector=False)]
+    points = [qdrant_edge.PointVectors(id_, {space.vector: list(vectors[id_])}) for id_ in there]
+    if points:
+        shard.update(qdrant_edge.UpdateOperation.update_vectors(points))
+
+
+def _using(name: str, space: Space) -> str:
+    """What the list *name* is searched by."""
+    return space.vector if name == DENSE else name
+
+
+def _without_vector(space: Space) -> qdrant_edge.Filter:
+    return qdrant_edge.Filter(must_not=[qdrant_edge.HasVectorCondition(space.vector)])
 
 
 def owner_filter(owner: Owner, *, shared: bool = False) -> qdrant_edge.Filter:
@@ -645,9 +745,12 @@ def _memories(owner: Owner, records: Iterable[qdrant_edge.Record], *, shared: bo
     return [to_memory(owners, record.id, record.payload) for record in records]
 
 
-def _shard_config(dimensions: int) -> qdrant_edge.EdgeConfig:
+def _shard_config(sizes: Mapping[str, int]) -> qdrant_edge.EdgeConfig:
+    vectors = {
+        name: qdrant_edge.EdgeVectorParams(size=size, distance=qdrant_edge.Distance.Cosine) for name, size in sizes.items()
+    }
     return qdrant_edge.EdgeConfig(
-        vectors={DENSE: qdrant_edge.EdgeVectorParams(size=dimensions, distance=qdrant_edge.Distance.Cosine)},
+        vectors=vectors,
         sparse_vectors={SPARSE: qdrant_edge.EdgeSparseVectorParams(modifier=qdrant_edge.Modifier.Idf)},
         optimizers=qdrant_edge.EdgeOptimizersConfig(indexing_threshold=0),
         # There is one segment to search, so a pool would only hand work from thread to thread.
@@ -670,15 +773,20 @@ def _indexes() -> dict[str, qdrant_edge.PayloadSchemaParams | qdrant_edge.Payloa
     }
 
 
-def _stored_dimensions(directory: Path) -> int | None:
-    """What Qdrant Edge noted beside the data; its own refusal doesn't say what to do."""
+def _stored_sizes(directory: Path) -> dict[str, int]:
+    """The dense vectors that Qdrant Edge noted beside the data; its own refusal of others doesn't say what to do."""
     try:
-        noted = json.loads((directory / "edge_config.json").read_bytes())
-        return int(noted["vectors"][DENSE]["size"])
+        noted = json.loads((directory / "edge_config.json").read_bytes())["vectors"]
+        sizes = {str(name): int(each["size"]) for name, each in noted.items()}
+        return sizes or _damaged(directory)
     except FileNotFoundError:
-        return None
-    except (KeyError, TypeError, ValueError) as exc:
-        raise StoreError(f"{directory} can't be opened: edge_config.json is damaged") from exc
+        return {}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return _damaged(directory)
+
+
+def _damaged(directory: Path) -> NoReturn:
+    raise StoreError(f"{directory} can't be opened: edge_config.json is damaged")
 
 
 @contextmanager

@@ -69,11 +69,12 @@ class Guard(Generic[P]):
         self._on_degraded: list[Callable[[str], None]] = []
         self._well_since = datetime.now(UTC)
         self._changed = asyncio.Event()
+        self._resources = AsyncExitStack()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Guard[P]]:
         """Raises what an operator must decide: ``StoreLocked``, ``StoreMismatch``, ``ConfigError``. Anything else can wait."""
-        async with AsyncExitStack() as self._resources:
+        try:
             await self._first_probe()
             watching = asyncio.get_running_loop().create_task(self._watch())
             try:
@@ -81,6 +82,17 @@ class Guard(Generic[P]):
             finally:
                 watching.cancel()
                 await asyncio.wait([watching])
+        finally:
+            await self._resources.aclose()
+
+    def replace(self, part: P, resources: AsyncExitStack) -> AsyncExitStack:
+        """Have *part*, which *resources* will close, instead of the one so far; returned is what that one is closed with.
+
+        Calls that are under way keep theirs. What it fails of from now on says nothing.
+        """
+        self.part = part
+        former, self._resources = self._resources, resources
+        return former
 
     @contextmanager
     def call(self, *, insist: bool = False) -> Iterator[P]:
@@ -88,16 +100,17 @@ class Guard(Generic[P]):
         outage = self._breaker.outage
         if self.part is None or (outage is not None and not insist):
             raise self._error(self._refusal(outage))
-        began = self._breaker.clock()
+        began, part = self._breaker.clock(), self.part
         try:
-            yield self.part
+            yield part
         except (StoreLocked, StoreMismatch):
             raise
         except self._error as exc:
-            self._failed(str(exc), began)
+            if self.part is part:
+                self._failed(str(exc), began)
             raise
         except asyncio.CancelledError:
-            if self._breaker.clock() - began >= self._late_s:
+            if self.part is part and self._breaker.clock() - began >= self._late_s:
                 self._failed(self.too_late, began)
             raise
         else:
@@ -181,7 +194,13 @@ class Guard(Generic[P]):
     async def _touch(self) -> None:
         if self.part is None:
             self.part = await self._resources.enter_async_context(self._opening())
-        await self.part.touch()
+        part = self.part
+        try:
+            await part.touch()
+        except self._error:
+            if self.part is part:
+                raise
+            await self.part.touch()  # it was replaced while it was asked
 
     def _tell(self) -> None:
         outage, known = self._breaker.outage, self._known
@@ -222,6 +241,19 @@ class GuardedEmbedder:
         return self._guard.part.load if self._guard.part else Load()
 
     async def embed_query(self, text: str) -> Vector:
+        """Of the model in use when it returns: who searches with it at once, awaiting nothing in between, searches its vectors."""
+        while True:
+            asked = self._guard.part
+            try:
+                vector = await self._embed_query(text)
+            except EmbedError:
+                if self._guard.part is asked:
+                    raise
+            else:
+                if self._guard.part is asked:
+                    return vector
+
+    async def _embed_query(self, text: str) -> Vector:
         with self._guard.call() as embedder:
             try:
                 async with asyncio.timeout(self._guard.patience_s):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+# Not ours to use, but to be whole: openai's client takes it if it is loaded, also while another thread only begins to load it.
+import httpx  # noqa: F401
 from openai import APIStatusError, AsyncOpenAI
 from openai.types import CreateEmbeddingResponse
 

@@ -16,9 +16,9 @@ from uuid import UUID
 from proxy.core.models import TYPE_OF, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
 from proxy.memory.embedder import Vector
+from proxy.memory.spaces import DENSE
 from proxy.memory.store import Choice, Entry, Hit, Hits, Kept, digest
 
-DENSE = "dense"
 SPARSE = "sparse"
 
 
@@ -80,10 +80,10 @@ def to_owner(point_id: object, payload: Mapping[str, Any] | None) -> Owner:
         raise StoreError(f"point {point_id} is not a memory: {exc!r}") from exc
 
 
-def to_kept(point_id: object, payload: Mapping[str, Any] | None, vectors: Any) -> Kept:
-    """The memory in a point, whoever's it is; with its dense vector if that is among *vectors*."""
+def to_kept(point_id: object, payload: Mapping[str, Any] | None, vectors: Any, name: str = DENSE) -> Kept:
+    """The memory in a point, whoever's it is; with its dense vector if that is among *vectors*, under *name*."""
     owner = to_owner(point_id, payload)
-    return Kept(owner, to_memory([owner.key], point_id, payload), (vectors or {}).get(DENSE, ()))
+    return Kept(owner, to_memory([owner.key], point_id, payload), (vectors or {}).get(name, ()))
 
 
 def next_id(after: str | None) -> str | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from itertools import product
 from typing import Any, cast
@@ -25,9 +25,9 @@ from proxy import config
 from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreMismatch
 from proxy.memory import clock
+from proxy.memory.embedder import Vector as Embedded
 from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
-    DENSE,
     SPARSE,
     by_name,
     check_entries,
@@ -42,11 +42,15 @@ from proxy.memory.payload import (
     to_owner,
     to_payload,
 )
+from proxy.memory.spaces import DENSE, Space, Spaces, parse, render, settle, space_of
 from proxy.memory.store import Entry, Hit, Hits, Pick, Query, Records, SparseEncoder, Which, digest
 
 # Inside the class below, ``list`` is a method.
 Memories = list[Memory]
 Vector = list[float] | models.SparseVector
+
+METADATA = "memory_proxy"
+"""Where in a collection's metadata stands of which models its vectors are."""
 
 SLICE = 100
 PAGE = 1000
@@ -71,8 +75,13 @@ RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(resc
 
 
 @asynccontextmanager
-async def open_qdrant(settings: config.Store, dimensions: int, encoder: SparseEncoder) -> AsyncIterator[QdrantStore]:
-    """The store at ``store.url``, closed on leaving. Doesn't connect: call ``ensure`` to know at once whether all is well."""
+async def open_qdrant(
+    settings: config.Store, dimensions: int | None, encoder: SparseEncoder, embedding: config.Embedding | None = None
+) -> AsyncIterator[QdrantStore]:
+    """The store at ``store.url``, closed on leaving. Doesn't connect: call ``ensure`` to know at once whether all is well.
+
+    Its vectors must have *dimensions* and be of *embedding*'s model. Without *dimensions* it is taken as it is, and must be there.
+    """
     client = AsyncQdrantClient(
         url=settings.url,
         timeout=math.ceil(settings.timeout_s),
@@ -82,17 +91,25 @@ async def open_qdrant(settings: config.Store, dimensions: int, encoder: SparseEn
         check_compatibility=False,
     )
     try:
-        yield QdrantStore(client, settings, dimensions, encoder)
+        yield QdrantStore(client, settings, dimensions, encoder, embedding)
     finally:
         await client.close()
 
 
 class QdrantStore:
-    def __init__(self, client: AsyncQdrantClient, settings: config.Store, dimensions: int, encoder: SparseEncoder) -> None:
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        settings: config.Store,
+        dimensions: int | None,
+        encoder: SparseEncoder,
+        embedding: config.Embedding | None = None,
+    ) -> None:
         self._client = client
         self._collection = settings.collection
         self._quantization = QUANTIZATION.get(settings.quantization)
-        self._dimensions = dimensions
+        self._wanted = None if dimensions is None else space_of(embedding, dimensions)
+        self._noted: Spaces | None = None
         self._encoder = encoder
         self._where = f"Qdrant at {_without_userinfo(settings.url)}"
         self._ensured = False
@@ -103,39 +120,50 @@ class QdrantStore:
         Replicas of the proxy may do this at the same time: every step can be done twice.
         """
         with self._renamed():
-            if not await self._client.collection_exists(self._collection):
-                await self._create_collection()
+            if self._wanted is not None and not await self._client.collection_exists(self._collection):
+                await self._create_collection(self._wanted)
             found = await self._client.get_collection(self._collection)
-            self._check(found.config.params)
+            self._noted = spaces = self._settle(found.config)
             await self._create_indexes(found.payload_schema)
+            if spaces.current.model and _noted_spaces(found.config) != spaces:
+                # A server that is too old to keep it, or a key that may not change the collection, is no reason to do without.
+                with suppress(UnexpectedResponse):
+                    await self._note(spaces)
+            if _noted_spaces(found.config) is not None:
+                for name in _dense_sizes(found.config.params).keys() - spaces.names:
+                    await self._client.delete_vector_name(self._collection, name, wait=True)
         self._ensured = True
 
     async def search(self, owner: Owner, query: Query, *, limit: int, pick: Pick) -> list[ScoredMemory]:
         with self._renamed():
-            choices = pick(await self._nearest(owner, query, limit))
+            await self._ensure_once()
+            space = self.spaces.current
+            choices = pick(await self._nearest(space, owner, query, limit))
             if not choices:
                 return []
             ids = [each.id for each in choices]
-            records = await self._client.retrieve(self._collection, ids, with_payload=True, with_vectors=[DENSE])
-            return chosen(choices, _memories(owner, records, shared=True), _dense_vectors(records))
+            records = await self._client.retrieve(self._collection, ids, with_payload=True, with_vectors=[space.vector])
+            return chosen(choices, _memories(owner, records, shared=True), _vectors(records, space))
 
-    async def _nearest(self, owner: Owner, query: Query, limit: int) -> Hits:
+    async def _nearest(self, space: Space, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)
         if not vectors:
             return Hits([], [])
-        await self._ensure_once()
         asked = product(search_filters(owner, query), vectors.items())
-        requests = [self._request(where, name, vector, limit) for where, (name, vector) in asked]
+        requests = [
+            self._request(where, space.vector if name == DENSE else name, vector, limit) for where, (name, vector) in asked
+        ]
         answers = await self._client.query_batch_points(self._collection, requests)
         own, shared, *turns = by_name(vectors, [_hits(answer.points) for answer in answers])
         return to_hits([{name: _best(limit, own[name] + shared[name]) for name in vectors}, *turns])
 
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
-        check_entries(entries, self._dimensions)
         with self._renamed():
             await self._ensure_once()
+            space = self.spaces.current
+            check_entries(entries, space.dimensions)
             for start in range(0, len(entries), SLICE):
-                await self._upsert(owner, entries[start : start + SLICE])
+                await self._upsert(space, owner, entries[start : start + SLICE])
 
     async def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
         with self._renamed():
@@ -187,17 +215,88 @@ class QdrantStore:
             return to_owner(records[0].id, records[0].payload) if records else None
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
+        return await self._scan(after, limit, _of(whose), vectors=vectors)
+
+    async def _scan(self, after: str | None, limit: int, where: models.Filter | None, *, vectors: bool = False) -> Records:
         with self._renamed():
             await self._ensure_once()
+            name = self.spaces.current.vector
             records, _ = await self._client.scroll(
                 self._collection,
-                scroll_filter=_of(whose),
+                scroll_filter=where,
                 offset=next_id(after),
                 limit=limit,
                 with_payload=True,
-                with_vectors=[DENSE] if vectors else False,
+                with_vectors=[name] if vectors else False,
             )
-            return [to_kept(each.id, each.payload, each.vector) for each in records]
+            return [to_kept(each.id, each.payload, each.vector, name) for each in records]
+
+    # For another embedding model: see ``reembedding.Reembeddable``.
+
+    @property
+    def spaces(self) -> Spaces:
+        if self._noted is None:
+            raise StoreError(f"{self._where} has not been asked yet which models its vectors are of")
+        return self._noted
+
+    async def prepare(self, space: Space | None) -> None:
+        """Noted before it is there: a vector that nobody noted is dropped with the next one that is prepared."""
+        with self._renamed():
+            await self._ensure_once()
+            spaces = Spaces(self.spaces.current, space)
+            await self._note(spaces)
+            if _noted_spaces((await self._client.get_collection(self._collection)).config) != spaces:
+                raise StoreError(f"{self._where} is too old for it: named vectors can be added from Qdrant 1.18 on")
+            await self.drop_others()
+            if space is not None and space.vector not in await self._sizes():
+                dense = models.DenseVectorConfig(size=space.dimensions, distance=models.Distance.COSINE)
+                wanted = models.DenseVectorNameConfig(dense=dense)
+                await self._client.create_vector_name(self._collection, space.vector, wanted, wait=True)
+
+    async def lacking(self, space: Space, after: str | None, *, limit: int) -> Records:
+        return await self._scan(after, limit, _without_vector(space))
+
+    async def count_lacking(self, space: Space) -> int:
+        with self._renamed():
+            await self._ensure_once()
+            return await self._count(_without_vector(space))
+
+    async def fill(self, space: Space, vectors: Mapping[str, Embedded]) -> None:
+        with self._renamed():
+            # A server refuses all for one point that has just been deleted.
+            there = await self._client.retrieve(self._collection, [*vectors], with_payload=False)
+            points = [models.PointVectors(id=str(each.id), vector={space.vector: [*vectors[str(each.id)]]}) for each in there]
+            if points:
+                await self._client.update_vectors(self._collection, points, wait=True)
+
+    async def adopt(self) -> None:
+        with self._renamed():
+            await self._ensure_once()
+            if self.spaces.coming is not None:
+                await self._note_surely(Spaces(self.spaces.coming))
+                self._wanted = self.spaces.current
+
+    async def drop_others(self) -> None:
+        with self._renamed():
+            await self._ensure_once()
+            for name in (await self._sizes()).keys() - self.spaces.names:
+                await self._client.delete_vector_name(self._collection, name, wait=True)
+
+    async def _sizes(self) -> dict[str, int]:
+        return _dense_sizes((await self._client.get_collection(self._collection)).config.params)
+
+    async def _note_surely(self, spaces: Spaces) -> None:
+        """It may have been done although its answer was lost."""
+        try:
+            await self._note(spaces)
+        except ApiException:
+            if _noted_spaces((await self._client.get_collection(self._collection)).config) != spaces:
+                raise
+            self._noted = spaces
+
+    async def _note(self, spaces: Spaces) -> None:
+        await self._client.update_collection(self._collection, metadata={METADATA: render(spaces)})
+        self._noted = spaces
 
     async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
         where = models.Filter(must=[_until("valid_until", until)], must_not=[_until("valid_until", since)])
@@ -211,17 +310,18 @@ class QdrantStore:
     async def touch(self) -> None:
         with self._renamed():
             await self._ensure_once()
-            await self._client.get_collection(self._collection)
+            # Another replica may have moved the collection to another model.
+            self._settle((await self._client.get_collection(self._collection)).config)
 
     async def _ensure_once(self) -> None:
         if not self._ensured:
             await self.ensure()
 
-    async def _create_collection(self) -> None:
+    async def _create_collection(self, wanted: Space) -> None:
         try:
             await self._client.create_collection(
                 self._collection,
-                vectors_config={DENSE: models.VectorParams(size=self._dimensions, distance=models.Distance.COSINE)},
+                vectors_config={DENSE: models.VectorParams(size=wanted.dimensions, distance=models.Distance.COSINE)},
                 sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
                 quantization_config=self._quantization,
@@ -230,17 +330,12 @@ class QdrantStore:
             if b"already exists" not in exc.content:
                 raise
 
-    def _check(self, found: models.CollectionParams) -> None:
-        dense = found.vectors.get(DENSE) if isinstance(found.vectors, dict) else None
-        if dense is None or SPARSE not in (found.sparse_vectors or {}):
-            raise StoreMismatch(
-                f"collection {self._collection!r} of {self._where} is not one of memory-proxy: set another store.collection"
-            )
-        if dense.size != self._dimensions:
-            raise StoreMismatch(
-                f"collection {self._collection!r} of {self._where} holds vectors of {dense.size} dimensions, but the embedding "
-                f"model makes {self._dimensions}: use the model that it was made with, or another store.collection"
-            )
+    def _settle(self, found: models.CollectionConfig) -> Spaces:
+        where = f"collection {self._collection!r} of {self._where}"
+        sizes = _dense_sizes(found.params)
+        if not sizes or SPARSE not in (found.params.sparse_vectors or {}):
+            raise StoreMismatch(f"{where} is not one of memory-proxy: set another store.collection")
+        return settle(_noted_spaces(found), sizes, self._wanted, where=where, elsewhere="another store.collection")
 
     async def _create_indexes(self, existing: Iterable[str]) -> None:
         for field in INDEXES.keys() - set(existing):
@@ -262,7 +357,7 @@ class QdrantStore:
             filter=where,
             limit=limit,
             with_payload=False,
-            params=RESCORED if self._quantization is not None and name == DENSE else None,
+            params=RESCORED if self._quantization is not None and name != SPARSE else None,
         )
 
     async def _delete(self, where: models.Filter) -> int:
@@ -273,18 +368,18 @@ class QdrantStore:
                 await self._client.delete(self._collection, models.FilterSelector(filter=where), wait=True)
             return found
 
-    async def _upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
+    async def _upsert(self, space: Space, owner: Owner, entries: Sequence[Entry]) -> None:
         if await self._count(_owned_by_others(owner, [entry.memory.id for entry in entries])):
             raise StoreError("a memory with one of these ids belongs to another owner")
-        points = [self._point(owner, entry) for entry in entries]
+        points = [self._point(space, owner, entry) for entry in entries]
         await self._client.upsert(self._collection, points, wait=True)
 
-    def _point(self, owner: Owner, entry: Entry) -> models.PointStruct:
+    def _point(self, space: Space, owner: Owner, entry: Entry) -> models.PointStruct:
         words = sparse_vector(self._encoder, entry.memory, entry.around)
         sparse = models.SparseVector(indices=words.indices, values=words.values)
         return models.PointStruct(
             id=entry.memory.id,
-            vector={DENSE: [*entry.vector], SPARSE: sparse},
+            vector={space.vector: [*entry.vector], SPARSE: sparse},
             payload=to_payload(owner, entry.memory),
         )
 
@@ -420,8 +515,25 @@ def _memories(owner: Owner, records: Iterable[models.Record], *, shared: bool) -
     return [to_memory(owners, record.id, record.payload) for record in records]
 
 
-def _dense_vectors(records: Iterable[models.Record]) -> dict[str, list[float]]:
-    return {str(record.id): cast("dict[str, list[float]]", record.vector)[DENSE] for record in records}
+def _vectors(records: Iterable[models.Record], space: Space) -> dict[str, list[float]]:
+    found = {str(record.id): cast("dict[str, list[float]]", record.vector or {}) for record in records}
+    return {id_: each[space.vector] for id_, each in found.items() if space.vector in each}
+
+
+def _without_vector(space: Space) -> models.Filter:
+    return models.Filter(must_not=[models.HasVectorCondition(has_vector=space.vector)])
+
+
+def _dense_sizes(found: models.CollectionParams) -> dict[str, int]:
+    """The sizes of our dense vectors, by name."""
+    vectors = found.vectors if isinstance(found.vectors, dict) else {}
+    return {name: each.size for name, each in vectors.items() if name.partition("-")[0] == DENSE}
+
+
+def _noted_spaces(found: models.CollectionConfig) -> Spaces | None:
+    """``None`` also from a server that is too old to keep such a note (before 1.16)."""
+    noted = (found.metadata or {}).get(METADATA)
+    return None if noted is None else parse(noted)
 
 
 def _is_not_found(exc: Exception) -> bool:

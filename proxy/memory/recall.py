@@ -165,6 +165,11 @@ class Recall:
         finally:
             self._under_way -= 1
 
+    @property
+    def under_way(self) -> int:
+        """How many messages memories are looked for just now."""
+        return self._under_way
+
     def _without(self, trouble: str, course: Course) -> Recalled:
         self._seldom.warn(f"going upstream without memories: {trouble}")
         return Recalled(trouble=trouble, course=course)

@@ -60,6 +60,10 @@ class RecentSearches:
                 break
             del self._recent[owner]
 
+    def forget(self) -> None:
+        """All that was found: it will be found in another way."""
+        self._recent.clear()
+
     async def upsert(self, owner: Owner, entries: Sequence[Entry]) -> None:
         with self._forgetting(owner):
             await self._store.upsert(owner, entries)

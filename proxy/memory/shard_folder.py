@@ -3,6 +3,7 @@
     edge, edge.2    one holds the store; the other is there only while the store is copied into it, and after a crash
     edge.current    names the one that holds it; missing: ``edge``
     edge.owed       is there while files may still hold what was deleted
+    edge.model      says which embedding model the vectors are of (``spaces.py``)
 
 Replacing ``edge.current`` is the one step that counts: a crash before it leaves a copy that is not whole, one after it the
 files that the copy replaced. Either is removed at the next opening.
@@ -10,11 +11,13 @@ files that the copy replaced. Either is removed at the next opening.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 from proxy.errors import StoreError
+from proxy.memory.spaces import Spaces, parse, render
 
 
 class ShardFolder:
@@ -24,6 +27,7 @@ class ShardFolder:
         self._places = (directory, directory.with_name(f"{directory.name}.2"))
         self._pointer = directory.with_name(f"{directory.name}.current")
         self._debt = directory.with_name(f"{directory.name}.owed")
+        self._models = directory.with_name(f"{directory.name}.model")
 
     @property
     def current(self) -> Path:
@@ -60,13 +64,22 @@ class ShardFolder:
 
     def switch(self) -> None:
         """Make the spare directory, which must be whole and on the disk, the current one, in one step."""
-        draft = self._pointer.with_suffix(".draft")
-        with draft.open("w", encoding="ascii") as file:
-            file.write(self.spare.name)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._pointer)
-        _sync(self._pointer.parent)
+        _replace(self._pointer, self.spare.name)
+
+    @property
+    def models(self) -> Spaces | None:
+        """Of which models the vectors are, if that was noted."""
+        try:
+            return parse(json.loads(self._models.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except ValueError as exc:
+            advice = "remove it, if the configuration names the embedding model that the memories were stored with"
+            raise StoreError(f"{self._places[0]} can't be opened: {self._models.name} is damaged: {advice}") from exc
+
+    def note_models(self, spaces: Spaces) -> None:
+        """On the disk when it returns."""
+        _replace(self._models, json.dumps(render(spaces), indent=2))
 
     def _named(self) -> Path:
         try:
@@ -77,6 +90,17 @@ class ShardFolder:
         if not named:
             raise StoreError(f"{self._places[0]} can't be opened: {self._pointer.name} is damaged")
         return named[0]
+
+
+def _replace(path: Path, text: str) -> None:
+    """In one step, whenever the process or the machine ends."""
+    draft = path.with_suffix(".draft")
+    with draft.open("w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync(path.parent)
 
 
 def _sync(directory: Path) -> None:

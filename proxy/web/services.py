@@ -16,6 +16,7 @@ from proxy.memory.events import Events
 from proxy.memory.guarded import Guards
 from proxy.memory.plan import Planner
 from proxy.memory.recall import Recall
+from proxy.memory.reembedding import Reembedding
 from proxy.memory.remember import Remember
 from proxy.memory.replay import Replay
 from proxy.memory.searching import Searching
@@ -60,6 +61,7 @@ class MemoryServices:
     chronicle: Chronicle
     replay: Replay
     points: Points
+    reembedding: Reembedding
 
 
 MEMORY = web.AppKey("memory", MemoryServices)

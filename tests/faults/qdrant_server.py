@@ -37,7 +37,12 @@ class QdrantServer:
             web.get(f"/collections/{NAME}/exists", self._exists),
             web.get(f"/collections/{NAME}", self._get),
             web.put(f"/collections/{NAME}", self._create),
+            web.patch(f"/collections/{NAME}", self._note),
             web.put(f"/collections/{NAME}/index", self._create_index),
+            web.put(f"/collections/{NAME}/vectors/{{vector}}", self._create_vector),
+            web.delete(f"/collections/{NAME}/vectors/{{vector}}", self._delete_vector),
+            web.put(f"/collections/{NAME}/points/vectors", self._update_vectors),
+            web.post(f"/collections/{NAME}/points/delete", self._delete),
             web.post(f"/collections/{NAME}/points/query/batch", self._search),
             web.post(f"/collections/{NAME}/points/scroll", self._scroll),
             web.post(f"/collections/{NAME}/points/count", self._count),
@@ -80,6 +85,27 @@ class QdrantServer:
         await self._client.create_collection(NAME, vectors_config=asked.vectors, sparse_vectors_config=asked.sparse_vectors)
         return said(True)
 
+    async def _note(self, request: web.Request) -> web.Response:
+        return said(await self._client.update_collection(NAME, metadata=(await request.json())["metadata"]))
+
+    async def _create_vector(self, request: web.Request) -> web.Response:
+        asked = await read(request, models.DenseVectorNameConfig)
+        await self._client.create_vector_name(NAME, request.match_info["vector"], asked)
+        return said(DONE)
+
+    async def _delete_vector(self, request: web.Request) -> web.Response:
+        await self._client.delete_vector_name(NAME, request.match_info["vector"])
+        return said(DONE)
+
+    async def _update_vectors(self, request: web.Request) -> web.Response:
+        asked = await read(request, models.UpdateVectors)
+        await self._client.update_vectors(NAME, asked.points)
+        return said(DONE)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        await self._client.delete(NAME, await read(request, models.FilterSelector))
+        return said(DONE)
+
     async def _create_index(self, request: web.Request) -> web.Response:
         asked = await request.json()
         self._schema[asked["field_name"]] = asked["field_schema"]
@@ -92,7 +118,13 @@ class QdrantServer:
     async def _scroll(self, request: web.Request) -> web.Response:
         asked = await read(request, models.ScrollRequest)
         points, following = await self._client.scroll(
-            NAME, scroll_filter=asked.filter, order_by=asked.order_by, limit=asked.limit, offset=asked.offset, with_payload=True
+            NAME,
+            scroll_filter=asked.filter,
+            order_by=asked.order_by,
+            limit=asked.limit,
+            offset=asked.offset,
+            with_payload=True,
+            with_vectors=asked.with_vector or False,
         )
         return said({"points": [plain(each) for each in points], "next_page_offset": following})
 

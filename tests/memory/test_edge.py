@@ -123,7 +123,7 @@ async def test_another_vector_size_is_refused_in_one_line_and_harms_nothing(tmp_
             pass
     assert str(caught.value) == (
         f"{tmp_path}/edge holds vectors of 2 dimensions, but the embedding model makes 3: "
-        "use the model that it was made with, or another store.path"
+        "use the model that it was made with, or another store.path, or move it with `memory-proxy reembed`"
     )
     async with opened(tmp_path) as store:
         assert await store.count(ANN) == 1

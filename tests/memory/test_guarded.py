@@ -269,3 +269,48 @@ async def test_who_wants_to_know_is_told_of_each_outage_once(moody: MoodyStore):
         moody.failure = None
         await _back(guard)
     assert told == ["away", "back"]
+
+
+async def test_who_asks_while_the_model_is_replaced_is_answered_by_the_new_one(stack, embedder: WordEmbedder):
+    """Whose vectors are the ones that are searched from that moment on."""
+    guard = await guarding_embedder(stack, embedder)
+    new = WordEmbedder()
+    embedder.gate.clear()
+    asked = asyncio.ensure_future(GuardedEmbedder(guard).embed_query("tea"))
+    while not embedder.queries:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    guard.replace(new, AsyncExitStack())
+    embedder.gate.set()
+    await asked
+    assert (embedder.queries, new.queries) == (["tea"], ["tea"])
+
+
+async def test_what_the_replaced_model_fails_of_says_nothing(stack, embedder: WordEmbedder, log):
+    guard = await guarding_embedder(stack, embedder)
+    embedder.gate.clear()
+    asked = [asyncio.ensure_future(GuardedEmbedder(guard).embed_query(text)) for text in "abcd"]
+    while len(embedder.queries) < 4:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    guard.replace(WordEmbedder(), AsyncExitStack())
+    embedder.failure = EmbedError("the embedder was closed")
+    embedder.gate.set()
+    assert len(await asyncio.gather(*asked)) == 4
+    assert (guard.health, log) == (Health(), [])
+
+
+async def test_what_a_part_is_closed_with_goes_with_it(embedder: WordEmbedder):
+    closed: list[str] = []
+    new = AsyncExitStack()
+    new.callback(closed.append, "new")
+
+    @asynccontextmanager
+    async def opening_old() -> AsyncIterator[Embedder]:
+        yield embedder
+        closed.append("old")
+
+    async with guard_embedder(opening_old, deadline_s=PATIENT_S, retry_s=RETRY_S).running() as guard:
+        old = guard.replace(WordEmbedder(), new)
+        assert closed == []
+        await old.aclose()
+        assert closed == ["old"]
+    assert closed == ["old", "new"]

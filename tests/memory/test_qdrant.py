@@ -245,7 +245,7 @@ async def test_replicas_may_start_together(fake: FakeQdrant, settings: config.St
             OURS | {"vectors": {"dense": {"size": 384, "distance": "Cosine"}}},
             (
                 "holds vectors of 384 dimensions, but the embedding model makes 8: "
-                "use the model that it was made with, or another store.collection"
+                "use the model that it was made with, or another store.collection, or move it with `memory-proxy reembed`"
             ),
         ),
         (OURS | {"vectors": {"size": 8, "distance": "Cosine"}}, "is not one of memory-proxy: set another store.collection"),

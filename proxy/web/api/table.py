@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.web.api import facts, memories, settings, traces, transfer, users
+from proxy.web.api import facts, memories, reembed, settings, traces, transfer, users
 from proxy.web.api.operation import Operation
 
-_SUBJECTS = (memories, facts, transfer, users, settings, traces)
+_SUBJECTS = (memories, facts, transfer, users, settings, traces, reembed)
 
 OPERATIONS: tuple[Operation, ...] = tuple(each for subject in _SUBJECTS for each in subject.OPERATIONS)
