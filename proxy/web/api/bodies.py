@@ -346,7 +346,16 @@ class MemoryRecord(Answer):
     object: Annotated[Literal["memory"], Field(description="What this is.", examples=["memory"])] = "memory"
     user: UserOrNobody
     tenant: Tenant = DEFAULT_TENANT
-    content: Annotated[Text, Field(description="What is remembered.", examples=["Prefers Python for backend work"], min_length=1)]
+    content: Annotated[
+        str,
+        Field(
+            description="What is remembered.",
+            examples=["Prefers Python for backend work"],
+            min_length=1,
+            max_length=MAX_RECORD_CHARS,
+        ),
+        AfterValidator(without_nul),
+    ]
     category: Annotated[
         CategoryOrTurn, Field(description="What it is; `turn` is a message of the user's.", examples=["preference"])
     ]

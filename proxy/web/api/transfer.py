@@ -48,6 +48,8 @@ async def export_memories(call: Call) -> web.StreamResponse:
     first: Sequence[Kept] = await anext(pages, [])  # before the head has left, it can still be an error
     response = web.StreamResponse(headers={"Content-Type": LINES, "Content-Disposition": 'attachment; filename="memories.jsonl"'})
     await response.prepare(call.request)
+    if call.request.method == "HEAD":
+        return response
     model = transfer.model if query.vectors else None
     await response.write(_lines(first, model))
     async for page in pages:

@@ -519,4 +519,6 @@ async def test_head_is_get_without_a_body(api: API, ada: str) -> None:
         assert head.headers.get("etag") == got.headers.get("etag")
         assert head.headers["content-type"] == got.headers["content-type"]
     assert (await api.head("/memories/x")).status_code == 404
+    # What is written behind a head alone would be taken for the next answer.
     assert (await api.head(f"/export?user={ada}")).content == b""
+    assert (await api.get(f"/memories/{memory['id']}")).json() == memory
