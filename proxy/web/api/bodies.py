@@ -501,7 +501,7 @@ class Imported(Answer):
 
 
 class ErrorBody(Answer):
-    """What was wrong."""
+    """The parts of an error."""
 
     message: Annotated[str, Field(description="What was wrong, and what is allowed.", examples=["user: is missing"])]
     type: Annotated[str, Field(description="The kind of error.", examples=["invalid_request_error"])]

@@ -76,6 +76,10 @@ _ERRORS: Mapping[int, tuple[str, str, str]] = {
 _HEADERS_OF_ERRORS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
 
 
+_DESCRIBED: Mapping[str, Tree] = {"JsonValue": {"description": "Any JSON value; whole numbers of 64 bits at most."}}
+"""Of pydantic's own types."""
+
+
 class _Schemas(GenerateJsonSchema):
     """Without titles that only repeat the field's name."""
 
@@ -90,7 +94,11 @@ def document(operations: Sequence[Operation]) -> Tree:
     paths: Tree = {}
     for each in operations:
         paths.setdefault(f"{BASE}{each.path}", {})[each.method.lower()] = _operation(each, schemas, definitions["$defs"])
-    used = {name: each for name, each in definitions["$defs"].items() if name not in _parameter_types(operations)}
+    used = {
+        name: _DESCRIBED.get(name, each)
+        for name, each in definitions["$defs"].items()
+        if name not in _parameter_types(operations)
+    }
     return {
         "openapi": "3.1.0",
         "info": {
