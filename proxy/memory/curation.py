@@ -18,10 +18,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import orjson
+import structlog
 
 from proxy.core.models import KEYED, Memory, Owner, Scope
 from proxy.core.poison import reads_as_order
-from proxy.errors import BadRequest, Conflict, NotFound
+from proxy.errors import BadRequest, Conflict, JournalError, NotFound
 from proxy.memory import clock
 from proxy.memory.embedder import Embedder
 from proxy.memory.indexing import dense_text
@@ -32,6 +33,8 @@ from proxy.memory.retirement import all_turns_saying, settled, turns_saying
 from proxy.memory.store import Entry, MemoryStore, Which, digest
 from proxy.memory.validity import is_over, longer, until
 from proxy.memory.worth import IMPORTANCE_OF
+
+logger = structlog.get_logger()
 
 MAX_VERSIONS = 1000
 """That a history goes back, at most."""
@@ -287,6 +290,10 @@ class Curation:
         await self._store.delete(owner, [memory.id])
         self._replay.forget(owner)
         self._tell("forgotten", owner, [memory.id])
+        try:
+            await self._remember.journal.forget_done()
+        except JournalError as exc:
+            logger.warning("the answer that told of a deleted memory may still be in the journal's file", error=str(exc))
 
     # Facts that have a name.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -38,9 +39,17 @@ def lines(_: Any, value: Any) -> bytes:
 
 @schemathesis.hook
 def filter_body(_: Any, body: Any) -> bool:
-    """JSON Schema can't say of any value that whole numbers in it have 64 bits at most."""
+    """What JSON Schema can't say: whole numbers have 64 bits at most, and what ends does so after its begin."""
     if isinstance(body, dict):
-        return all(filter_body(_, each) for each in body.values())
+        return not _ends_before_it_begins(body) and all(filter_body(_, each) for each in body.values())
     if isinstance(body, list):
         return all(filter_body(_, each) for each in body)
     return not isinstance(body, int) or -(2**63) <= body < 2**63
+
+
+def _ends_before_it_begins(memory: dict[str, Any]) -> bool:
+    try:
+        begin, end = [datetime.fromisoformat(memory[name]) for name in ("valid_from", "valid_until")]
+        return end < begin
+    except (KeyError, TypeError, ValueError):
+        return False
