@@ -50,6 +50,6 @@ def filter_body(_: Any, body: Any) -> bool:
 def _ends_before_it_begins(memory: dict[str, Any]) -> bool:
     try:
         begin, end = [datetime.fromisoformat(memory[name]) for name in ("valid_from", "valid_until")]
-        return end < begin
     except (KeyError, TypeError, ValueError):
         return False
+    return end < begin
