@@ -7,13 +7,12 @@ What is ``None``, empty or as for most is left out: small payloads are decoded f
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from proxy.core.models import TYPE_OF, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
@@ -124,7 +123,7 @@ def _read(memory_id: str, payload: Mapping[str, Any]) -> Memory:
 
 def _exact(metadata: Mapping[str, Any]) -> dict[str, Any] | str | None:
     """Qdrant reads back fractions such as 0.30000000000000004 a little off; as text they stay as they are."""
-    return orjson.dumps(metadata).decode() if _has_fraction(metadata) else dict(metadata) or None
+    return json.dumps(metadata) if _has_fraction(metadata) else dict(metadata) or None
 
 
 def _has_fraction(value: Any) -> bool:
@@ -134,7 +133,7 @@ def _has_fraction(value: Any) -> bool:
 
 
 def _metadata(value: Any) -> dict[str, Any]:
-    metadata: dict[str, Any] = orjson.loads(value) if isinstance(value, str) else value
+    metadata: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
     return metadata
 
 
