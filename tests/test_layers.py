@@ -22,6 +22,7 @@ IMPORTERS = {
     "huggingface_hub": {"memory.models"},
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},
+    "pydantic": {"web"},
     "qdrant_client": {"memory.qdrant"},
     "qdrant_edge": {"memory.edge"},
     "rich": {"cli", "demo"},

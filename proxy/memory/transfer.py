@@ -6,8 +6,9 @@ The same brought twice changes nothing. A vector that comes along is taken if th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from proxy.core import places
 from proxy.core.models import KEYED, Memory, Owner
@@ -69,25 +70,34 @@ class Transfer:
             taken |= {each.memory.id for each in some if owners.get(each.memory.id, each.owner) != each.owner}
         return taken
 
-    async def bring(self, arrivals: Sequence[Kept]) -> Brought:
-        """Store *arrivals*; without a vector they are embedded. What is stored when this fails is the same if it is brought again."""
-        by_owner: dict[Owner, dict[str, Kept]] = {}
-        for each in await self._cleaned(arrivals):
-            by_owner.setdefault(each.owner, {})[each.memory.id] = each
-        created = 0
-        for owner, theirs in by_owner.items():
-            by_id = {id_: each.memory for id_, each in theirs.items()}
-            for some in _slices([*theirs.values()]):
-                created += await self._bring(owner, some, by_id)
-        return Brought(created, sum(map(len, by_owner.values())) - created)
+    async def bring(self, arrivals: list[Kept]) -> Brought:
+        """Store *arrivals*, which it takes; those without a vector are embedded.
 
-    async def _cleaned(self, arrivals: Iterable[Kept]) -> list[Kept]:
-        pace, cleaned = Pace(), []
-        for each in arrivals:
+        What is stored when this fails is the same if it is brought again.
+        """
+        created = updated = 0
+        by_owner = await self._cleaned(arrivals)
+        while by_owner:
+            owner, theirs = by_owner.popitem()
+            by_id = {id_: each.memory for id_, each in theirs.items()}
+            new = 0
+            for some in _slices([*theirs.values()]):
+                new += await self._bring(owner, some, by_id)
+            created, updated = created + new, updated + len(theirs) - new
+            await _let_go(theirs, by_id)
+        return Brought(created, updated)
+
+    async def _cleaned(self, arrivals: list[Kept]) -> dict[Owner, dict[str, Kept]]:
+        """By owner and id."""
+        pace, by_owner = Pace(), dict[Owner, dict[str, Kept]]()
+        arrivals.reverse()
+        while arrivals:
+            each = arrivals.pop()
             memory = self._without_secrets(each.memory)
-            cleaned.append(Kept(each.owner, memory, each.vector if memory.content == each.memory.content else ()))
+            kept = Kept(each.owner, memory, each.vector if memory.content == each.memory.content else ())
+            by_owner.setdefault(each.owner, {})[memory.id] = kept
             await pace.step()
-        return cleaned
+        return by_owner
 
     def _without_secrets(self, memory: Memory) -> Memory:
         content, reply, speaker = [
@@ -150,6 +160,15 @@ def given_to(source: Owner, target: Owner, memory: Memory) -> Memory:
         conflicts=tuple(map(moved, memory.conflicts)),
         turns=tuple(map(moved, memory.turns)),
     )
+
+
+async def _let_go(*held: dict[str, Any]) -> None:
+    """One by one: to free ten thousand memories at once takes longer than others should wait."""
+    pace = Pace()
+    for each in held:
+        while each:
+            each.popitem()
+            await pace.step()
 
 
 def _slices(arrivals: Sequence[Kept]) -> list[Sequence[Kept]]:

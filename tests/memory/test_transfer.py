@@ -60,12 +60,12 @@ async def test_from_store_to_store_and_back_nothing_changes(
     await live(edge, embedder, ann)
     first = await export(edge, ann, vectors=vectors)
     assert len(first) == 6
-    assert await transfer(qdrant, embedder).bring(first) == Brought(created=6)
-    assert await transfer(qdrant, embedder).bring(first) == Brought(updated=6)
+    assert await transfer(qdrant, embedder).bring([*first]) == Brought(created=6)
+    assert await transfer(qdrant, embedder).bring([*first]) == Brought(updated=6)
     there = await export(qdrant, ann, vectors=vectors)
     assert [(each.owner, repr(each.memory)) for each in there] == [(each.owner, repr(each.memory)) for each in first]
     await edge.erase(ann)
-    assert await transfer(edge, embedder).bring(there) == Brought(created=6)
+    assert await transfer(edge, embedder).bring([*there]) == Brought(created=6)
     back = await export(edge, ann, vectors=vectors)
     assert [(each.owner, repr(each.memory)) for each in back] == [(each.owner, repr(each.memory)) for each in first]
     for one, other in zip(back, first, strict=True):
@@ -76,7 +76,7 @@ async def test_vectors_stay_to_the_last_bit(edge: EdgeStore, embedder: WordEmbed
     """Qdrant leaves a vector of unit length as it is; what stands for its server here, in numpy, doesn't."""
     await live(edge, embedder, ann)
     first = await export(edge, ann, vectors=True)
-    await transfer(edge, embedder).bring(first)
+    await transfer(edge, embedder).bring([*first])
     assert exact(await export(edge, ann, vectors=True)) == exact(first)
 
 

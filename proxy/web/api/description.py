@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache
 
@@ -33,11 +34,13 @@ def with_description(calls: Sequence[Operation]) -> tuple[Operation, ...]:
     def page() -> bytes:
         return render(document(operations)).encode()
 
+    # In a thread: to make them takes as long as thirty chats, and others wait for the loop.
+
     async def get_openapi(_: Call) -> web.Response:
-        return web.Response(body=described(), content_type=JSON)
+        return web.Response(body=await asyncio.to_thread(described), content_type=JSON)
 
     async def get_docs(_: Call) -> web.Response:
-        return web.Response(body=page(), content_type=HTML, charset="utf-8", headers=SECURITY)
+        return web.Response(body=await asyncio.to_thread(page), content_type=HTML, charset="utf-8", headers=SECURITY)
 
     operations = (
         *calls,

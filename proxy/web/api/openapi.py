@@ -69,7 +69,11 @@ _ERRORS: Mapping[int, tuple[str, str, str]] = {
         "Idempotency-Key: this key was used for another request; use a new one.",
     ),
     412: ("It has changed since it was read.", "has_changed", "It is not, or no longer, what was read: read it again."),
-    413: ("The body is larger than `limits.request_bytes`.", "request_too_large", "The request's body is larger than …"),
+    413: (
+        "The body has more than 16 MiB; of an import, more than `limits.request_bytes`.",
+        "request_too_large",
+        "The body has more than 16777216 bytes: send less at a time.",
+    ),
     415: ("The body is not said to be JSON.", "unsupported_media_type", "Changes are asked for in JSON."),
     503: ("The store, the embedder or the journal is out of order.", "out_of_order", "This can't be done now: …"),
 }

@@ -17,13 +17,14 @@ from aiohttp import web
 from multidict import MultiMapping
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from proxy.errors import BadRequest, EmbedError, JournalError, MethodNotAllowed, OutOfOrder, StoreError
+from proxy.errors import BadRequest, EmbedError, JournalError, MethodNotAllowed, OutOfOrder, RequestTooLarge, StoreError
 from proxy.web.api.types import FIELD_ERROR, Given
 from proxy.web.services import MEMORY, MemoryServices
 
 BASE = "/memory/v1"
 JSON = "application/json"
 LINES = "application/x-ndjson"
+MAX_BODY_BYTES = 16 * 1024 * 1024
 IF_MATCH = "If-Match"
 IF_NONE_MATCH = "If-None-Match"
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -109,7 +110,7 @@ class Operation:
     async def _read_body(self, request: web.Request) -> tuple[Any, bytes]:
         if self.body_type is None or self.body_media != JSON:
             return None, b""
-        raw = await request.read()
+        raw = await _read_bytes(request)
         return _read_json(self._body, raw), raw
 
     @cached_property
@@ -159,6 +160,16 @@ def _plain(query: MultiMapping[str]) -> dict[str, str]:
         if len(query.getall(name)) > 1:
             raise BadRequest(f"{name}: is given twice", param=name)
     return dict(query.items())
+
+
+async def _read_bytes(request: web.Request) -> bytes:
+    """The whole body, if it is not so large that parsing it would keep everybody waiting."""
+    data = bytearray()
+    async for piece in request.content.iter_any():
+        data += piece
+        if len(data) > MAX_BODY_BYTES:
+            raise RequestTooLarge(f"The body has more than {MAX_BODY_BYTES} bytes: send less at a time.")
+    return bytes(data)
 
 
 def _read(adapter: TypeAdapter[Any], values: Mapping[str, str]) -> Any:

@@ -77,25 +77,27 @@ def _line(kept: Kept, model: str | None) -> dict[str, object]:
 
 async def import_memories(call: Call) -> web.Response:
     transfer = call.memory.transfer
-    arrivals = await _read_all(call)
-    if taken := await transfer.taken([*arrivals.values()]):
-        number, id_ = next((number, each.memory.id) for number, each in arrivals.items() if each.memory.id in taken)
+    arrivals, numbers = await _read_all(call)
+    if taken := await transfer.taken(arrivals):
+        number, id_ = min((numbers[each], each) for each in taken)
         raise Conflict(f"line {number}: id: {id_} is another user's; to copy it, name the user that it goes to", param="id")
-    brought = await transfer.bring([*arrivals.values()])
+    brought = await transfer.bring(arrivals)
     count = brought.created + brought.updated
     return answer({"object": "import", "imported": count, "created": brought.created, "updated": brought.updated})
 
 
-async def _read_all(call: Call) -> dict[int, Kept]:
-    """What each line brings, by their numbers."""
-    pace, arrivals = Pace(), {}
-    owners: dict[str, Owner] = {}
+async def _read_all(call: Call) -> tuple[list[Kept], dict[str, int]]:
+    """What the lines bring, and the numbers of the lines by the ids in them."""
+    pace, arrivals = Pace(), list[Kept]()
+    numbers, owners = dict[str, int](), dict[str, Owner]()
     async for number, line in _numbered(call.request):
-        arrivals[number] = kept = _arrival(number, line, call.query, call.memory.transfer)
+        kept = _arrival(number, line, call.query, call.memory.transfer)
         if owners.setdefault(kept.memory.id, kept.owner) != kept.owner:
             raise BadRequest(f"line {number}: id: is that of another user's memory in this import", param="id")
+        numbers[kept.memory.id] = number
+        arrivals.append(kept)
         await pace.step()
-    return arrivals
+    return arrivals, numbers
 
 
 async def _numbered(request: web.Request) -> AsyncIterator[tuple[int, bytes]]:

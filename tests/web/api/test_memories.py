@@ -202,6 +202,13 @@ async def test_so_is_a_body_that_is_none(api: API, body: bytes, param: str | Non
     assert message(response).startswith(text)
 
 
+async def test_so_is_a_body_that_is_too_large(api: API, ada: str) -> None:
+    body = b'{"user": "%b", "content": "%b"}' % (ada.encode(), b"x" * 16 * 1024 * 1024)
+    response = await api.post("/memories", content=body, headers={"Content-Type": "application/json"})
+    assert error(response) == (413, "request_too_large", None)
+    assert message(response) == "The body has more than 16777216 bytes: send less at a time."
+
+
 async def test_an_error_never_repeats_what_was_said(api: API, ada: str) -> None:
     for fields in ({"importance": "canary"}, {"metadata": "canary"}, {"scope": "canary"}, {"valid_from": "canary"}):
         response = await api.post("/memories", json={"user": ada, "content": "Likes tea", **fields})
