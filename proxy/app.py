@@ -43,8 +43,7 @@ from proxy.memory.turn import Turns
 from proxy.settings import Settings
 from proxy.web import health
 from proxy.web.admin import AdminDoor
-from proxy.web.api.description import openapi
-from proxy.web.api.operation import BASE, route
+from proxy.web.api.operation import route
 from proxy.web.api.settings import SETTINGS
 from proxy.web.api.table import OPERATIONS
 from proxy.web.chat import chat
@@ -193,9 +192,8 @@ def _add_routes(app: web.Application, door: AdminDoor, *, figures: Handler) -> N
     app.router.add_route("*", "/health/live", health.live)
     app.router.add_route("*", "/health/ready", health.ready)
     app.router.add_route("*", "/metrics", door.before_figures(figures))
-    app.router.add_route("GET", f"{BASE}/openapi.json", door.before(openapi))
-    for path, handler in route(OPERATIONS).items():
-        app.router.add_route("*", path, door.before(handler))
+    for path, calls in route(OPERATIONS).items():
+        app.router.add_route("*", path, door.before(calls, methods=calls.methods))
     for path in ("/memory/v1", "/memory/v1/{tail:(?s:.*)}", "/ui", "/ui/{tail:(?s:.*)}"):
         app.router.add_route("*", path, door.before(_not_here))
     app.router.add_route("*", "/{tail:(?s:.*)}", _relayed)

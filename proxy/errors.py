@@ -21,6 +21,7 @@ MemoryProxyError
      ├─ HasChanged              412: somebody else has changed it since it was read
      ├─ RequestTooLarge         413: beyond ``limits.request_bytes``
      ├─ WrongMediaType          415: a change of ours that is not asked for in JSON
+     ├─ NotWritten              500: settings that were to be kept
      ├─ TooBusy                 503: beyond ``limits.requests``
      ├─ OutOfOrder              503: the store, the embedder or the journal, where it can't be done without
      ├─ UpstreamUnreachable     502: no connection, so nothing was processed
@@ -170,6 +171,10 @@ class WrongMediaType(ProxyError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
+
+
+class NotWritten(ProxyError):
+    code = "not_written"
 
 
 class TooBusy(ProxyError):

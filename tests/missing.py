@@ -49,7 +49,7 @@ class MissingStore:
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         raise StoreError(self._why)
 
-    async def owner_of(self, id_: str) -> Owner | None:
+    async def owners_of(self, ids: Sequence[str]) -> dict[str, Owner]:
         raise StoreError(self._why)
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:

@@ -24,6 +24,7 @@ IMPORTERS = {
     "onnx": {"memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},
     "prometheus_client": {"web.metrics.exposition", "web.metrics.parts", "web.metrics.requests"},
+    "pydantic": {"web"},
     "qdrant_client": {"memory.qdrant"},
     "qdrant_edge": {"memory.edge"},
     "rich": {"cli", "demo"},

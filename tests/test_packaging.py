@@ -71,7 +71,8 @@ def wheel(tmp_path_factory):
 class TestTheWheel:
     def test_it_holds_the_package_and_its_defaults_and_nothing_else(self, wheel):
         names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-        code = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("proxy/**/*.*") if path.suffix in (".py", ".typed")}
+        kinds = (".py", ".typed", ".html", ".css")
+        code = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("proxy/**/*.*") if path.suffix in kinds}
         prompts = {f"proxy/defaults/prompts/{path.name}" for path in ROOT.glob("config/prompts/*")}
         assert names == code | prompts | {"proxy/defaults/proxy.yaml"}
 

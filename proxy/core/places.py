@@ -9,6 +9,7 @@ Any other UUID is a memory that has no place, such as one that was imported.
 from __future__ import annotations
 
 import hashlib
+from uuid import UUID
 
 from proxy.core.models import Owner
 
@@ -16,6 +17,10 @@ LAST_PLACE = 2**32 - 1
 _VERSION = "8"
 _VARIANT = 0x8000
 _TURN = ("8000", "0000")
+
+_CONVERSATION = UUID("ffffffff-ffff-0fff-0000-000000000000").int
+_FIXED = UUID("00000000-0000-f000-c000-000000000000").int
+"""The bits of a UUID that say its version and variant."""
 
 
 def conversation(owner: Owner, session: str) -> str:
@@ -58,10 +63,19 @@ def turn_of(id_: str) -> str:
     return f"{id_[:19]}{_TURN[0]}-{id_[24:32]}{_TURN[1]}"
 
 
-def moved(owner: Owner, id_: str) -> str:
-    """The id that the copy for *owner* has, of what has the place *id_*: as far behind the others of its conversation."""
-    copied = conversation(owner, f"\x1f{conversation_of(id_)}")
-    return f"{copied[:8]}-{copied[8:12]}-{_VERSION}{copied[12:]}{id_[18:]}"
+def moved(source: Owner, target: Owner, id_: str) -> str:
+    """The id that *target*'s copy has of what *source* has under *id_*: another, and on the way back the same again.
+
+    What has a place is as far behind the others of its conversation as it was.
+    """
+    mask = _mask(source) ^ _mask(target)
+    number = UUID(id_).int ^ (mask & _CONVERSATION if has_place(id_) else mask & ~_FIXED)
+    return str(UUID(int=number))
+
+
+def _mask(owner: Owner) -> int:
+    hashed = hashlib.blake2b(owner.key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"copy").digest()
+    return int.from_bytes(hashed)
 
 
 def beside(turn: str, by: int) -> str | None:

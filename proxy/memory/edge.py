@@ -220,8 +220,11 @@ class EdgeStore:
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         return await self._call(self._shard.count, owner, which)
 
-    async def owner_of(self, id_: str) -> Owner | None:
-        return await self._call(self._shard.owner_of, id_)
+    async def owners_of(self, ids: Sequence[str]) -> dict[str, Owner]:
+        found: dict[str, Owner] = {}
+        for start in range(0, len(ids), SLICE):
+            found |= await self._call(self._shard.owners_of, ids[start : start + SLICE])
+        return found
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         return await self._scan(after, limit, _of(whose), self.spaces.current.vector if vectors else None)
@@ -518,9 +521,9 @@ class _Shard:
     def count(self, owner: Owner | None, which: Which) -> int:
         return self._count(None if owner is None else which_filter(owner, which))
 
-    def owner_of(self, id_: str) -> Owner | None:
-        records = self._shard.retrieve([*point_ids([id_])], with_payload=True, with_vector=False)
-        return to_owner(records[0].id, records[0].payload) if records else None
+    def owners_of(self, ids: Sequence[str]) -> dict[str, Owner]:
+        records = self._shard.retrieve([*point_ids(ids)], with_payload=True, with_vector=False)
+        return {str(each.id): to_owner(each.id, each.payload) for each in records}
 
     def scan(self, after: str | None, limit: int, where: qdrant_edge.Filter | None, vector: str | None) -> list[Kept]:
         names = [] if vector is None else [vector]

@@ -320,9 +320,9 @@ class GuardedStore:
         with self._call() as store:
             return await store.count(owner, which)
 
-    async def owner_of(self, id_: str) -> Owner | None:
+    async def owners_of(self, ids: Sequence[str]) -> dict[str, Owner]:
         with self._call() as store:
-            return await store.owner_of(id_)
+            return await store.owners_of(ids)
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         with self._call() as store:

@@ -73,6 +73,9 @@ class Journal(Protocol):
     async def erase(self, owner: str) -> int:
         """Remove whatever there is of *owner*, also from the file's unused parts; how many entries and dead letters."""
 
+    async def forget_done(self) -> None:
+        """Return when what was worked off before is in none of the file's unused parts."""
+
     async def counts(self) -> Counts: ...
 
 
@@ -92,6 +95,7 @@ class NoJournal:
     async def done(self, *_: object) -> None: ...
     async def put_off(self, *_: object) -> None: ...
     async def bury(self, *_: object) -> None: ...
+    async def forget_done(self) -> None: ...
 
     async def retry_dead(self) -> int:
         return 0

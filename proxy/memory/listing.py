@@ -2,7 +2,7 @@
 
 A page ends at a place: the time at which its last memory was made, and its id, for the order among those of one moment. The next one
 begins behind that place, so what is added meanwhile moves nothing. Stores order by time alone; of the moments at which a page begins
-and ends, all are read and ordered here.
+and ends, all are read and ordered here. They are read in slices: in one call, a thousand would keep everybody waiting.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from proxy.memory.store import MemoryStore, Which
 
 _TICK = timedelta(microseconds=1)
 _ALL = 1_000_000
+_SLICE = 250
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,17 +37,21 @@ class Page:
 
 async def page(store: MemoryStore, owner: Owner, which: Which, *, limit: int, after: Place | None = None) -> Page:
     """The *limit* memories behind *after*; ``StoreError`` if they can't be read."""
-    rest: list[Memory] = []
+    found: list[Memory] = []
     if after is not None and (which.until is None or after.at <= which.until):
-        rest = [each for each in await _moment(store, owner, which, after.at) if each.id > after.id_]
+        found = [each for each in await _moment(store, owner, which, after.at) if each.id > after.id_]
         which = replace(which, until=after.at - _TICK)
-    if len(rest) <= limit:
-        rest += await _newest(store, owner, which, limit + 1 - len(rest))
-    return Page(rest[:limit], _place(rest[limit - 1]) if len(rest) > limit else None)
+    while len(found) <= limit:
+        some = await _newest(store, owner, which, min(_SLICE, limit + 1 - len(found)))
+        if not some:
+            break
+        found += some
+        which = replace(which, until=some[-1].created_at - _TICK)
+    return Page(found[:limit], _place(found[limit - 1]) if len(found) > limit else None)
 
 
 async def _newest(store: MemoryStore, owner: Owner, which: Which, count: int) -> list[Memory]:
-    """The newest *count*, and more of the same moment as the last."""
+    """The newest *count* or, if there are so many, more: all of the same moment as the last."""
     found = await store.list(owner, which, limit=count)
     if len(found) < count:
         return _in_order(found)

@@ -7,6 +7,7 @@ What is ``None``, empty or as for most is left out: small payloads are decoded f
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ def to_payload(owner: Owner, memory: Memory) -> dict[str, Any]:
         "importance": memory.importance,
         "scope": None if memory.scope == "user" else memory.scope,
         "session": memory.session,
-        "metadata": dict(memory.metadata) or None,
+        "metadata": _exact(memory.metadata),
         "created_at": to_text(memory.created_at),
         "updated_at": to_text(memory.updated_at),
         "valid_from": to_text(memory.valid_from or memory.created_at),
@@ -99,7 +100,7 @@ def _read(memory_id: str, payload: Mapping[str, Any]) -> Memory:
         importance=payload["importance"],
         scope=payload.get("scope", "user"),
         session=payload.get("session"),
-        metadata=payload.get("metadata", {}),
+        metadata=_metadata(payload.get("metadata", {})),
         created_at=datetime.fromisoformat(payload["created_at"]),
         updated_at=datetime.fromisoformat(payload["updated_at"]),
         valid_from=_valid_from(payload),
@@ -118,6 +119,22 @@ def _read(memory_id: str, payload: Mapping[str, Any]) -> Memory:
         reply=payload.get("reply"),
         key=payload.get("key"),
     )
+
+
+def _exact(metadata: Mapping[str, Any]) -> dict[str, Any] | str | None:
+    """Qdrant reads back fractions such as 0.30000000000000004 a little off; as text they stay as they are."""
+    return json.dumps(metadata) if _has_fraction(metadata) else dict(metadata) or None
+
+
+def _has_fraction(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_fraction, value.values()))
+    return any(map(_has_fraction, value)) if isinstance(value, list) else isinstance(value, float)
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    metadata: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
+    return metadata
 
 
 def _type_of_category(category: str | None) -> str:

@@ -208,11 +208,15 @@ class QdrantStore:
             await self._ensure_once()
             return await self._count(None if owner is None else which_filter(owner, which))
 
-    async def owner_of(self, id_: str) -> Owner | None:
+    async def owners_of(self, ids: Sequence[str]) -> dict[str, Owner]:
+        found: dict[str, Owner] = {}
         with self._renamed():
             await self._ensure_once()
-            records = await self._client.retrieve(self._collection, point_ids([id_]), with_payload=["tenant", "user"])
-            return to_owner(records[0].id, records[0].payload) if records else None
+            for start in range(0, len(ids), PAGE):
+                some = point_ids(ids[start : start + PAGE])
+                records = await self._client.retrieve(self._collection, some, with_payload=["tenant", "user"])
+                found |= {str(each.id): to_owner(each.id, each.payload) for each in records}
+        return found
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         return await self._scan(after, limit, _of(whose), vectors=vectors)

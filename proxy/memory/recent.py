@@ -97,8 +97,8 @@ class RecentSearches:
     async def count(self, owner: Owner | None, which: Which = Which()) -> int:
         return await self._store.count(owner, which)
 
-    async def owner_of(self, id_: str) -> Owner | None:
-        return await self._store.owner_of(id_)
+    async def owners_of(self, ids: Sequence[str]) -> dict[str, Owner]:
+        return await self._store.owners_of(ids)
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         return await self._store.scan(after, limit=limit, whose=whose, vectors=vectors)

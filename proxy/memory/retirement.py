@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from proxy.core import places
 from proxy.core.models import Memory, Owner
@@ -24,6 +24,7 @@ _TURNS_READ = 20
 _WORDINESS = 4
 """A sentence that is so many times as long says more than it, and is not compared."""
 
+_TICK = timedelta(microseconds=1)
 _SENTENCE_END = re.compile(r"[.!?:;]\s|\n")
 
 
@@ -52,9 +53,25 @@ async def turns_saying(store: MemoryStore, owner: Owner, gone: Sequence[Memory],
     """The turns that said *gone* and hold at *at*: those that it names, and those of which a sentence says the same."""
     turns = {each.id: each for each in await current(store, owner, {id_ for each in gone for id_ in _named_turns(each)}, at)}
     for memory in gone:
-        found = await store.search(owner, Query(memory.content, None, turns=True), limit=_TURNS_READ, pick=_turns)
-        turns |= {each.memory.id: each.memory for each in found if await _says(each.memory, memory.content)}
+        turns |= await _turns_like(store, owner, memory)
     return [each for each in turns.values() if each.id not in {memory.id for memory in gone}]
+
+
+async def all_turns_saying(store: MemoryStore, owner: Owner, gone: Sequence[Memory]) -> list[Memory]:
+    """The turns that said *gone*, also those that ended with one of them."""
+    named = await store.get(owner, sorted({id_ for each in gone for id_ in _named_turns(each)}))
+    turns = {each.id: each for each in named if each.is_turn}
+    for memory in gone:
+        turns |= await _turns_like(store, owner, memory)
+        turns |= await _turns_like(store, owner, memory, as_of=memory.updated_at - _TICK)
+    return [*turns.values()]
+
+
+async def _turns_like(store: MemoryStore, owner: Owner, memory: Memory, as_of: datetime | None = None) -> dict[str, Memory]:
+    """Those of which a sentence says the same as *memory*, and that hold now, or held at *as_of*."""
+    query = Query(memory.content, None, as_of=as_of, turns=True)
+    found = await store.search(owner, query, limit=_TURNS_READ, pick=_turns)
+    return {each.memory.id: each.memory for each in found if await _says(each.memory, memory.content)}
 
 
 def _named_turns(memory: Memory) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,13 +21,13 @@ _SPARE = 10
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for, by *queries* with their weights; *filters* holds everything else of a query but its text and vector.
+    """What is looked for, *queries* with their weights; *filters* holds everything else of a query but its text and vector.
 
     *aggregate*: a memory that several queries find gets the best of its scores, their mean, or their mean by weight; a query that
     doesn't find it counts as 0. *min_score* ``None``: what a chat would not be given is not found either.
     """
 
-    queries: Mapping[str, float]
+    queries: Sequence[tuple[str, float]]
     filters: Query
     aggregate: Aggregate = "max"
     min_score: float | None = None
@@ -41,8 +41,8 @@ class Searching:
 
     async def search(self, owner: Owner, search: Search) -> list[ScoredMemory]:
         """Best first. Without the embedder by words alone. Raises ``StoreError``."""
-        found = await asyncio.gather(*(self._one(owner, search, text) for text in search.queries))
-        merged = merge(found, list(search.queries.values()), search.aggregate)
+        found = await asyncio.gather(*(self._one(owner, search, text) for text, _ in search.queries))
+        merged = merge(found, [weight for _, weight in search.queries], search.aggregate)
         return [each for each in merged if each.score >= (search.min_score or 0.0)][: search.limit]
 
     async def _one(self, owner: Owner, search: Search, text: str) -> list[ScoredMemory]:

@@ -9,7 +9,7 @@ once cost two commits. A call returns when its commit has reached the disk.
 How long an entry is put off counts in this process only: a new one tries everything at once.
 
 *Erased is erased.* What is deleted is overwritten with zeros; what the write-ahead log still holds of it goes when ``erase``
-truncates that.
+or ``forget_done`` truncates that.
 """
 
 from __future__ import annotations
@@ -146,8 +146,11 @@ class SqliteJournal:
 
     async def erase(self, owner: str) -> int:
         count = await self._call(lambda: self._tables.erase(owner))
-        await self._call(self._tables.forget_deleted, alone=True)
+        await self.forget_done()
         return count
+
+    async def forget_done(self) -> None:
+        await self._call(self._tables.forget_deleted, alone=True)
 
     async def counts(self) -> Counts:
         return await self._call(self._tables.counts)

@@ -1,7 +1,7 @@
 """What a store of memories can do. ``edge.py`` and ``qdrant.py`` do it.
 
 Every call that finds, reads or changes memories takes the owner first: a search that forgot it does not type-check.
-Three calls are for the operator alone, and have none: ``owner_of``, ``scan`` and ``expired``.
+Three calls are for the operator alone, and have none: ``owners_of``, ``scan`` and ``expired``.
 Each store builds its owner filter in one function and checks the owner again on every point that comes back.
 All calls raise ``StoreError`` when the store fails.
 """
@@ -173,8 +173,8 @@ class MemoryStore(Protocol):
 
     # For whoever operates the proxy: these know no owner, and say whose what they find is.
 
-    async def owner_of(self, id_: str) -> Owner | None:
-        """Who has the memory *id_*; ``None``: nobody."""
+    async def owners_of(self, ids: Sequence[str]) -> dict[str, Owner]:
+        """Who has the memories *ids*, by their ids; those that nobody has are left out."""
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
         """At most *limit* of all there is, whatever it is, in the order of their ids, beginning behind *after*.

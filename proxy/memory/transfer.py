@@ -6,26 +6,28 @@ The same brought twice changes nothing. A vector that comes along is taken if th
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from proxy.core import places
-from proxy.core.models import Memory, Owner
+from proxy.core.models import KEYED, Memory, Owner
 from proxy.core.poison import reads_as_order
 from proxy.memory import clock
+from proxy.memory.curation import without_secrets
 from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.indexing import dense_text, dense_vector
+from proxy.memory.pace import Pace
 from proxy.memory.remember import Keeping, Remember
-from proxy.memory.store import Entry, Kept, MemoryStore
+from proxy.memory.store import Entry, Kept, MemoryStore, Which
+from proxy.memory.validity import is_over
 
 _PAGE = 250
 _SLICE = 250
 """Brought in one step: between two, what chats told gets its turn."""
 
-_BREATH = 20
-_IDS = uuid.UUID("7f3f5a53-13e7-4f43-8f77-9c1f2a7d5c64")
+_OF_ONE_NAME = 100
+"""Facts, at most, that are brought under the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Transfer:
         """Whose vectors are exported, and taken."""
         return self._embedder.name
 
+    @property
+    def dimensions(self) -> int:
+        """Of these vectors."""
+        return self._embedder.dimensions
+
     async def export(self, whose: Owner | str | None, *, turns: bool, vectors: bool) -> AsyncIterator[list[Kept]]:
         """Everything, as ``MemoryStore.scan`` has it, in pages; without *turns* only memories."""
         after = None
@@ -55,36 +62,75 @@ class Transfer:
             after = page[-1].memory.id
             yield [each for each in page if turns or not each.memory.is_turn]
 
-    async def bring(self, arrivals: Sequence[Kept]) -> Brought:
-        """Store *arrivals*; without a vector they are embedded. What is stored when this fails is the same if it is brought again."""
-        by_id = {each.memory.id: each.memory for each in arrivals}
-        created = 0
-        for start in range(0, len(arrivals), _SLICE):
-            some = [each async for each in self._cleaned(arrivals[start : start + _SLICE])]
-            for owner in dict.fromkeys(each.owner for each in some):
-                created += await self._bring(owner, [each for each in some if each.owner == owner], by_id)
-        return Brought(created, len(by_id) - created)
+    async def taken(self, arrivals: Sequence[Kept]) -> set[str]:
+        """The ids of those *arrivals* that are already there, and another's."""
+        taken: set[str] = set()
+        for some in _slices(arrivals):
+            owners = await self._store.owners_of([each.memory.id for each in some])
+            taken |= {each.memory.id for each in some if owners.get(each.memory.id, each.owner) != each.owner}
+        return taken
 
-    async def _cleaned(self, arrivals: Iterable[Kept]) -> AsyncIterator[Kept]:
-        for n, each in enumerate(arrivals):
-            if n % _BREATH == 0:
-                await asyncio.sleep(0)  # secrets are looked for in a tenth of a millisecond each, and others wait for the loop
-            memory = each.memory
-            content = self._options.redact(memory.content).text
-            reply = memory.reply and self._options.redact(memory.reply).text
-            cleaned = replace(memory, content=content, reply=reply, flagged=reads_as_order(content))
-            yield Kept(each.owner, cleaned, each.vector if content == memory.content else ())
+    async def bring(self, arrivals: list[Kept]) -> Brought:
+        """Store *arrivals*, which it takes; those without a vector are embedded.
+
+        What is stored when this fails is the same if it is brought again.
+        """
+        created = updated = 0
+        by_owner = await self._cleaned(arrivals)
+        while by_owner:
+            owner, theirs = by_owner.popitem()
+            by_id = {id_: each.memory for id_, each in theirs.items()}
+            new = 0
+            for some in _slices([*theirs.values()]):
+                new += await self._bring(owner, some, by_id)
+            created, updated = created + new, updated + len(theirs) - new
+            await _let_go(theirs, by_id)
+        return Brought(created, updated)
+
+    async def _cleaned(self, arrivals: list[Kept]) -> dict[Owner, dict[str, Kept]]:
+        """By owner and id."""
+        pace, by_owner = Pace(), dict[Owner, dict[str, Kept]]()
+        arrivals.reverse()
+        while arrivals:
+            each = arrivals.pop()
+            memory = self._without_secrets(each.memory)
+            kept = Kept(each.owner, memory, each.vector if memory.content == each.memory.content else ())
+            by_owner.setdefault(each.owner, {})[memory.id] = kept
+            await pace.step()
+        return by_owner
+
+    def _without_secrets(self, memory: Memory) -> Memory:
+        content, reply, speaker = [
+            text and self._options.redact(text).text for text in (memory.content, memory.reply, memory.speaker)
+        ]
+        metadata = without_secrets(memory.metadata, self._options)
+        flagged = not memory.is_turn and reads_as_order(content or "")
+        return replace(memory, content=content or "", reply=reply, speaker=speaker, metadata=metadata, flagged=flagged)
 
     async def _bring(self, owner: Owner, arrivals: Sequence[Kept], by_id: Mapping[str, Memory]) -> int:
-        around = await self._around(owner, arrivals, by_id)
-        vectors = await self._vectors(arrivals, around)
-        entries = [Entry(each.memory, vectors[each.memory.id], around[each.memory.id]) for each in arrivals]
+        around, model = await self._around(owner, arrivals, by_id), self.model
+        await self._vectors(arrivals, around)  # so that it is known already when writers wait for each other
         async with self._remember.writing:
+            # Not before: meanwhile the store may have been moved to another model, of which no vector came along.
+            vectors = await self._vectors(
+                arrivals if model == self.model else [replace(each, vector=()) for each in arrivals], around
+            )
+            entries = [Entry(each.memory, vectors[each.memory.id], around[each.memory.id]) for each in arrivals]
             known = await self._store.get(owner, [each.memory.id for each in arrivals])
             await self._store.upsert(owner, entries)
-            created = len(vectors) - len(known)
+            await self._settle_facts(owner, [each.memory for each in arrivals])
+            created = len(arrivals) - len(known)
             await self._remember.made(owner, created, clock.now())
         return created
+
+    async def _settle_facts(self, owner: Owner, brought: Sequence[Memory]) -> None:
+        """Of facts with the same name, the one that was set last holds."""
+        now = clock.now()
+        for key in {each.key for each in brought if each.type == KEYED and not is_over(each, now)}:
+            found = await self._store.list(owner, Which((KEYED,), key=key), limit=_OF_ONE_NAME)
+            *others, _ = sorted(found, key=lambda each: (each.updated_at, each.id))
+            if others:
+                await self._store.revise(owner, [replace(each, valid_until=now, updated_at=now) for each in others])
 
     async def _around(self, owner: Owner, arrivals: Sequence[Kept], by_id: Mapping[str, Memory]) -> dict[str, list[Memory]]:
         """By turn, the turns before and after it, if they come along or are there."""
@@ -105,11 +151,11 @@ class Transfer:
         return vectors
 
 
-def given_to(owner: Owner, memory: Memory) -> Memory:
-    """*memory* as a copy for *owner*: with ids that are its own, and always the same, also where it names others."""
+def given_to(source: Owner, target: Owner, memory: Memory) -> Memory:
+    """*source*'s *memory* as a copy for *target*: with ids of its own, also where it names others, and on the way back the same again."""
 
     def moved(id_: str) -> str:
-        return places.moved(owner, id_) if places.has_place(id_) else str(uuid.uuid5(_IDS, f"{owner.key}\x1f{id_}"))
+        return places.moved(source, target, id_)
 
     return replace(
         memory,
@@ -118,6 +164,19 @@ def given_to(owner: Owner, memory: Memory) -> Memory:
         conflicts=tuple(map(moved, memory.conflicts)),
         turns=tuple(map(moved, memory.turns)),
     )
+
+
+async def _let_go(*held: dict[str, Any]) -> None:
+    """One by one: to free ten thousand memories at once takes longer than others should wait."""
+    pace = Pace()
+    for each in held:
+        while each:
+            each.popitem()
+            await pace.step()
+
+
+def _slices(arrivals: Sequence[Kept]) -> list[Sequence[Kept]]:
+    return [arrivals[start : start + _SLICE] for start in range(0, len(arrivals), _SLICE)]
 
 
 def _beside(memory: Memory) -> list[str]:

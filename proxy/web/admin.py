@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -37,12 +38,13 @@ class AdminDoor:
         self._token = KeyRing([] if auth.admin_token is None else [(auth.admin_token, True)])
         self._needs_token = auth.admin_token is not None or bool(auth.clients)
 
-    def before(self, handler: Handler) -> Handler:
-        """*handler*, for those who may read and change memories."""
+    def before(self, handler: Handler, *, methods: Collection[str] | None = None) -> Handler:
+        """*handler*, for those who may read and change memories. *methods*: all that it takes, if it refuses the others itself."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             self._check(request)
-            _check_json(request)
+            if methods is None or request.method in methods:
+                _check_json(request)
             return await handler(request)
 
         return guarded

@@ -12,6 +12,7 @@ from proxy.core.places import (
     has_place,
     is_turn,
     memory_id,
+    moved,
     place_of,
     turn_id,
     turn_of,
@@ -59,3 +60,14 @@ def test_turns_stand_beside_each_other():
 def test_any_other_uuid_has_no_place():
     assert not has_place("5f8f4ee4-52d8-4f8e-9d0c-6a1d6b1a54a6")
     assert not is_turn("5f8f4ee4-52d8-4f8e-9d0c-6a1d6b1a54a6")
+
+
+def test_a_copy_has_an_id_of_its_own_and_on_the_way_back_the_same_again():
+    bob, turn = Owner("bob"), turn_id(SAID_IN, 7)
+    for id_ in (turn, memory_id(turn, "tea"), "5f8f4ee4-52d8-4f8e-9d0c-6a1d6b1a54a6", "5f8f4ee4-52d8-5f8e-9d0c-6a1d6b1a54a6"):
+        copy = moved(ANNA, bob, id_)
+        assert copy != id_
+        assert (UUID(copy).version, is_turn(copy), has_place(copy)) == (UUID(id_).version, is_turn(id_), has_place(id_))
+        assert (moved(bob, ANNA, copy), moved(ANNA, ANNA, id_)) == (id_, id_)
+    assert beside(moved(ANNA, bob, turn), 1) == moved(ANNA, bob, beside(turn, 1))
+    assert turn_of(moved(ANNA, bob, memory_id(turn, "tea"))) == moved(ANNA, bob, turn)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
+from qdrant_client import AsyncQdrantClient
 
+from proxy import config
 from proxy.core.models import Owner
 from proxy.memory.edge import Bm25Encoder, EdgeStore
+from proxy.memory.qdrant import QdrantStore
+from proxy.memory.store import MemoryStore
 from tests.fakes import DIMENSIONS, WordEmbedder
 
 
@@ -20,6 +24,20 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStore]:
     asyncio.run(store.open())
     yield store
     asyncio.run(store.close())
+
+
+@pytest.fixture
+async def qdrant() -> AsyncIterator[QdrantStore]:
+    """The server's, without a server."""
+    client = AsyncQdrantClient(":memory:")
+    yield QdrantStore(client, config.Store(), DIMENSIONS, Bm25Encoder())
+    await client.close()
+
+
+@pytest.fixture(params=["edge", "qdrant"])
+def both(request: pytest.FixtureRequest, edge: EdgeStore, qdrant: QdrantStore) -> MemoryStore:
+    """Each of the two, one after the other."""
+    return edge if request.param == "edge" else qdrant
 
 
 @pytest.fixture

@@ -82,7 +82,11 @@ async def test_another_owner_text_limit_or_kind_of_search_is_another_search(stor
     assert store.searches == [("ann", "tea"), ("ben", "tea"), ("ann", "coffee"), ("ann", "tea"), ("ann", "tea")]
 
 
-@pytest.mark.parametrize("other", [{"session": "s"}, {"as_of": NOW}, {"turns": True}, {"pick": lambda hits: []}], ids=str)
+@pytest.mark.parametrize(
+    "other",
+    [{"session": "s"}, {"as_of": NOW}, {"turns": True}, {"pick": lambda hits: []}],
+    ids=["session", "as_of", "turns", "pick"],
+)
 async def test_another_session_time_kind_or_choice_is_another_search(store, other):
     searches = RecentSearches(store, seconds=60)
     for _ in range(2):

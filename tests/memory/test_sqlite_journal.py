@@ -125,6 +125,15 @@ async def test_of_who_is_erased_nothing_is_left_in_any_file(journal, path):
     assert await all_of(journal) == ["ben 1"]
 
 
+async def test_what_was_worked_off_can_be_forgotten(journal, path):
+    for trace in ("t1", "t2"):
+        await put(journal, trace, f"canary of {trace}")
+    await journal.done("t1")
+    await journal.forget_done()
+    files = b"".join(each.read_bytes() for each in path.parent.iterdir())
+    assert (b"canary of t1" in files, b"canary of t2" in files) == (False, True)
+
+
 async def test_what_is_done_is_overwritten_when_the_journal_is_closed(path):
     async with open_journal(path, max_bytes=MIB) as journal:
         await put(journal, "t1", "canary " * 1000)

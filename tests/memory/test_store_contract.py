@@ -598,13 +598,14 @@ async def test_a_search_keeps_to_types_times_and_importance(store: MemoryStore) 
     assert await seen(store, ANN, "tea", since=NOW, turns=True) == ["tea now", "tea turn"]
 
 
-async def test_the_operator_learns_whose_a_memory_is(store: MemoryStore) -> None:
+async def test_the_operator_learns_whose_memories_are(store: MemoryStore) -> None:
     owners = [Owner("ann"), Owner("", "a b"), Owner("ben\u0301", "t")]
     written = [entry(owner.user or "everyone's") for owner in owners]
     for owner, each in zip(owners, written, strict=True):
         await store.upsert(owner, [each])
-    assert [await store.owner_of(each.memory.id) for each in written] == owners
-    assert [await store.owner_of(each) for each in (str(uuid4()), "no id", "")] == [None, None, None]
+    ids = [each.memory.id for each in written]
+    assert await store.owners_of([*ids, str(uuid4()), "no id", ""]) == dict(zip(ids, owners, strict=True))
+    assert await store.owners_of([]) == {}
 
 
 async def test_the_operator_reads_everything_once_in_pieces(store: MemoryStore) -> None:

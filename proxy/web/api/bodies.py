@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from proxy.core.models import Scope
+from proxy.core.models import KEYED, MEMORY_TYPES, TURN, Scope
 from proxy.web.api.types import (
-    MAX_CONTENT_CHARS,
-    TIME_SCHEMA,
     Answer,
     AnyId,
     Categories,
+    CategoriesInQuery,
     Category,
+    CategoryOrTurn,
     Content,
     Cursor,
+    FactValue,
     Given,
     Id,
     Importance,
     Key,
+    KeyCursor,
     Metadata,
+    QueryText,
     Session,
     Tenant,
     Time,
     Type,
     User,
+    UserOrNobody,
+    field_error,
+    without_nul,
 )
 
 BATCH = 1000
@@ -34,12 +40,11 @@ PAGE = 1000
 FOUND = 100
 QUERIES = 10
 
+MAX_RECORD_CHARS = 32_000
+
 DEFAULT_TENANT = "default"
 
 Limit = Annotated[int, Field(description="How many on one page.", examples=[50], ge=1, le=PAGE)]
-Since = Annotated[Time, Field(description="Made then or later.")]
-Until = Annotated[Time, Field(description="Made then or earlier.")]
-AsOf = Annotated[Time, Field(description="As it was at that time.")]
 MinImportance = Annotated[float, Field(description="At least so important.", examples=[0.5], ge=0, le=1)]
 AnyScope = Annotated[
     Scope,
@@ -48,7 +53,12 @@ AnyScope = Annotated[
         examples=["user"],
     ),
 ]
-ATime = Annotated[datetime, Field(json_schema_extra=TIME_SCHEMA)]
+AnyType = Literal["semantic", "preference", "contextual", "episodic", "procedural", "emotional", "keyed", "turn"]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Text = Annotated[str, Field(max_length=MAX_RECORD_CHARS), AfterValidator(without_nul)]
+Short = Annotated[str, Field(max_length=4096), AfterValidator(without_nul)]
+
+assert {*AnyType.__args__} == {*MEMORY_TYPES, TURN}  # type: ignore[attr-defined]
 
 
 # What is taken.
@@ -84,6 +94,24 @@ class OfKey(Given):
     key: Key
 
 
+_SESSION_IS_NAMED: dict[str, JsonValue] = {
+    "if": {"properties": {"scope": {"const": "session"}}, "required": ["scope"]},
+    "then": {"properties": {"session": {"type": "string"}}, "required": ["session"]},
+}
+
+
+def _has_a_value(*names: str) -> Callable[[dict[str, Any]], None]:
+    """Null is no value of the fields *names*, as ``_check_given`` says."""
+
+    def change(schema: dict[str, Any]) -> None:
+        for name in names:
+            field = schema["properties"][name]
+            [value] = [each for each in field.pop("anyOf") if each != {"type": "null"}]
+            schema["properties"][name] = {name: each for name, each in (value | field).items() if name != "default"}
+
+    return change
+
+
 class _Written(Given):
     """What a memory is made of, and how long it holds."""
 
@@ -91,12 +119,14 @@ class _Written(Given):
     def _check_times(self) -> Self:
         begun, ended = getattr(self, "valid_from", None), getattr(self, "valid_until", None)
         if begun is not None and ended is not None and ended < begun:
-            raise ValueError("valid_until must not come before valid_from")
+            raise field_error("valid_until", "must not come before valid_from")
         return self
 
 
 class NewMemory(_Written):
     """A memory to be added."""
+
+    model_config = ConfigDict(json_schema_extra=_SESSION_IS_NAMED)
 
     user: User
     tenant: Tenant = DEFAULT_TENANT
@@ -112,11 +142,25 @@ class NewMemory(_Written):
     valid_from: Annotated[Time | None, Field(description="Since when it holds; without it, since now.")] = None
     valid_until: Annotated[Time | None, Field(description="When it ends; without it, as its type does.")] = None
 
+    @model_validator(mode="after")
+    def _check_scope(self) -> Self:
+        if self.scope == "session" and self.session is None:
+            raise field_error("session", "is missing: a memory of the scope session is for one")
+        return self
+
 
 class NewMemories(Given):
     """Several memories to be added: all or, if one is wrong, none."""
 
-    memories: Annotated[list[NewMemory], Field(description="At most 1000.", min_length=1, max_length=BATCH)]
+    memories: Annotated[
+        list[NewMemory],
+        Field(
+            description="At most 1000.",
+            examples=[[{"user": "ada", "content": "Has a cat named Mia"}]],
+            min_length=1,
+            max_length=BATCH,
+        ),
+    ]
 
     @model_validator(mode="before")
     @classmethod
@@ -131,8 +175,18 @@ class NewMemories(Given):
         return value
 
 
+_TO_CHANGE = ("content", "category", "type", "importance", "metadata", "valid_from")
+
+
+def _of_changes(schema: dict[str, Any]) -> None:
+    _has_a_value(*_TO_CHANGE)(schema)
+    schema["minProperties"] = 1
+
+
 class MemoryChange(_Written):
     """What is to be different; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra=_of_changes)
 
     content: Content | None = None
     category: Annotated[Category | None, Field(description="What it is.", examples=["preference"])] = None
@@ -147,18 +201,17 @@ class MemoryChange(_Written):
     def _check_given(self) -> Self:
         if not self.model_fields_set:
             raise ValueError(f"must change something: {', '.join(type(self).model_fields)}")
-        for name in ("content", "importance", "metadata"):
+        for name in _TO_CHANGE:
             if name in self.model_fields_set and getattr(self, name) is None:
-                raise ValueError(f"{name} must not be null")
+                raise field_error(name, "must not be null")
         return self
 
 
 class _Filters(Given):
-    categories: Categories | None = None
-    since: Since | None = None
-    until: Until | None = None
+    since: Annotated[Time | None, Field(description="Made then or later.")] = None
+    until: Annotated[Time | None, Field(description="Made then or earlier.")] = None
     min_importance: MinImportance | None = None
-    as_of: AsOf | None = None
+    as_of: Annotated[Time | None, Field(description="As it was at that time, also what has ended since.")] = None
 
 
 class MemoriesAsked(_Filters):
@@ -166,7 +219,11 @@ class MemoriesAsked(_Filters):
 
     user: User
     tenant: Tenant = DEFAULT_TENANT
-    category: Annotated[Category | Literal["turn"] | None, Field(description="Only this one.", examples=["preference"])] = None
+    category: Annotated[CategoryOrTurn | None, Field(description="Only this one.", examples=["preference"])] = None
+    categories: Annotated[
+        CategoriesInQuery | None,
+        Field(description="Only these, with commas between them: `preference`, `fact`, `context`, `turn` (the user's messages)."),
+    ] = None
     session: Session | None = None
     scope: Annotated[
         Literal["user", "global"], Field(description="`global`: those that all users of the tenant share.", examples=["user"])
@@ -182,31 +239,35 @@ class MemoriesAsked(_Filters):
 class WeightedQuery(Given):
     """One of several things that are looked for."""
 
-    query: Annotated[
-        str,
-        Field(description="What is looked for.", examples=["programming languages"], min_length=1, max_length=MAX_CONTENT_CHARS),
-    ]
+    query: QueryText
     weight: Annotated[float, Field(description="What it counts with `aggregate: weighted`.", examples=[2.0], gt=0, le=1000)] = 1.0
 
 
+def _query_alone(value: Any) -> Any:
+    return {"query": value} if isinstance(value, str) else value
+
+
+QueryOrText = Annotated[WeightedQuery, BeforeValidator(_query_alone, json_schema_input_type=QueryText | WeightedQuery)]
+
+
+def _of_searches(schema: dict[str, Any]) -> None:
+    _has_a_value("query", "queries")(schema)
+    schema["oneOf"] = [{"required": ["query"]}, {"required": ["queries"]}]
+
+
 class SearchAsked(_Filters):
-    """What is looked for, and where."""
+    """What is looked for, and where: `query`, or `queries`."""
+
+    model_config = ConfigDict(json_schema_extra=_of_searches)
 
     user: User
     tenant: Tenant = DEFAULT_TENANT
-    query: Annotated[
-        str | None,
-        Field(
-            description="What is looked for.",
-            examples=["Which language should I use?"],
-            min_length=1,
-            max_length=MAX_CONTENT_CHARS,
-        ),
-    ] = None
+    categories: Categories | None = None
+    query: QueryText | None = None
     queries: Annotated[
-        list[str | WeightedQuery] | None,
+        list[QueryOrText] | None,
         Field(
-            description="Several things that are looked for, at most 10.",
+            description="Several things that are looked for, at most 10; a text alone has the weight 1.",
             examples=[["tea", {"query": "coffee", "weight": 2.0}]],
             min_length=1,
             max_length=QUERIES,
@@ -230,32 +291,30 @@ class SearchAsked(_Filters):
 
     @model_validator(mode="after")
     def _check_queries(self) -> Self:
-        if (self.query is None) == (self.queries is None):
-            raise ValueError("must hold either query or queries")
-        if any(not each.query.strip() for each in self.asked):
-            raise ValueError("a query must hold more than blank space")
+        if len({"query", "queries"} & self.model_fields_set) != 1:
+            raise field_error("query", "is needed, or queries, and not both")
+        if self.query is None and self.queries is None:
+            raise field_error("query" if "query" in self.model_fields_set else "queries", "must not be null")
         return self
 
     @property
     def asked(self) -> list[WeightedQuery]:
-        queries = [self.query or ""] if self.queries is None else self.queries
-        return [WeightedQuery.model_construct(query=each, weight=1.0) if isinstance(each, str) else each for each in queries]
+        return self.queries or [WeightedQuery.model_construct(query=self.query or "")]
 
 
 class FactChange(Given):
-    """What a fact with a name says."""
+    """What a fact with a name says. What is left out stays as it was."""
 
-    value: Annotated[
-        str, Field(description="What it says; secrets in it are redacted.", examples=["Neovim"], min_length=1, max_length=1000)
-    ]
+    value: FactValue
     importance: Importance | None = None
     metadata: Metadata | None = None
 
-    @model_validator(mode="after")
-    def _check_value(self) -> Self:
-        if not self.value.strip():
-            raise ValueError("value must hold more than blank space")
-        return self
+
+class FactsAsked(Whose):
+    """Whose facts, and how many of them."""
+
+    limit: Limit = PAGE
+    cursor: KeyCursor | None = None
 
 
 class ExportAsked(Given):
@@ -281,57 +340,79 @@ class ImportAsked(Given):
 
 
 class MemoryRecord(Answer):
-    """A memory, as it is given, exported and imported. Times are ISO 8601 in UTC."""
+    """A memory, or a message of the user's, as it is given, exported and imported."""
 
     id: Id
     object: Annotated[Literal["memory"], Field(description="What this is.", examples=["memory"])] = "memory"
-    user: Annotated[str, Field(description="Whose it is; empty for what all users of the tenant share.", examples=["ada"])]
-    tenant: Annotated[str, Field(description="The user's tenant.", examples=["default"])] = DEFAULT_TENANT
-    content: Annotated[str, Field(description="What is remembered.", examples=["Prefers Python for backend work"], min_length=1)]
+    user: UserOrNobody
+    tenant: Tenant = DEFAULT_TENANT
+    content: Annotated[
+        str,
+        Field(
+            description="What is remembered.",
+            examples=["Prefers Python for backend work"],
+            min_length=1,
+            max_length=MAX_RECORD_CHARS,
+        ),
+        AfterValidator(without_nul),
+    ]
     category: Annotated[
-        str, Field(description="`preference`, `fact`, `context`; `turn` is a message of the user's.", examples=["preference"])
+        CategoryOrTurn, Field(description="What it is; `turn` is a message of the user's.", examples=["preference"])
     ]
     type: Annotated[
-        str, Field(description="The finer type; of a fact with a key `keyed`, of a message `turn`.", examples=["preference"])
+        AnyType, Field(description="The finer type; of a fact with a key `keyed`, of a message `turn`.", examples=["preference"])
     ]
     importance: Importance
-    session: Annotated[str | None, Field(description="The conversation that it comes from.", examples=["chat-42"])]
+    session: Session | None
     scope: AnyScope
-    metadata: Annotated[dict[str, JsonValue], Field(description="What the caller keeps beside it.", examples=[{"ticket": 4711}])]
-    created_at: Annotated[ATime, Field(description="When it was first remembered.")]
-    updated_at: Annotated[ATime, Field(description="When it was last changed.")]
-    valid_from: Annotated[ATime, Field(description="Since when it holds.")]
-    valid_until: Annotated[ATime | None, Field(description="When it ends or ended; null: it holds.")]
+    metadata: Metadata
+    created_at: Annotated[Time, Field(description="When it was first remembered.")]
+    updated_at: Annotated[Time, Field(description="When it was last changed.")]
+    valid_from: Annotated[Time, Field(description="Since when it holds.")]
+    valid_until: Annotated[Time | None, Field(description="When it ends or ended; null: it holds.")]
     replaces: Annotated[
-        str | None, Field(description="The id of the version before it.", examples=["2f1b6a52-6c5e-4d6e-9a5f-0c9f1f0c7b11"])
+        Id | None, Field(description="The id of the version before it.", examples=["2f1b6a52-6c5e-4d6e-9a5f-0c9f1f0c7b11"])
     ]
-    conflicts: Annotated[list[str], Field(description="Ids of memories that say otherwise and are as current.", examples=[[]])]
-    access_count: Annotated[int, Field(description="How often it was said again.", examples=[3], ge=0)]
-    last_accessed_at: Annotated[ATime | None, Field(description="When it was last said again.")]
+    conflicts: Annotated[list[Id], Field(description="Ids of memories that say otherwise and are as current.", examples=[[]])]
+    access_count: Annotated[Count, Field(description="How often it was said again.", examples=[3])]
+    last_accessed_at: Annotated[Time | None, Field(description="When it was last said again.")]
     source: Annotated[
-        str,
+        Short,
         Field(
             description="`chat`: a model noted it; `turn`: a message; `api`: this API; or where it was imported from.",
             examples=["chat"],
         ),
     ]
-    key: Annotated[str | None, Field(description="The name of a fact that has one.", examples=["favourite_editor"])] = None
+    key: Annotated[Key | None, Field(description="The name of a fact that has one.", examples=["favourite_editor"])] = None
     flagged: Annotated[
         bool, Field(description="It reads as an order to the model, and never enters the profile.", examples=[False])
     ] = False
-    trace: Annotated[str | None, Field(description="The request that it came from.", examples=["9f3c2b…"])] = None
-    last_trace: Annotated[str | None, Field(description="The last request that said it again.", examples=["9f3c2b…"])] = None
-    model: Annotated[str | None, Field(description="The model that noted it.", examples=["gpt-4o-mini"])] = None
-    turns: Annotated[list[str], Field(description="Ids of the messages that said it.", examples=[[]], default_factory=list)]
-    speaker: Annotated[str | None, Field(description="Of a message: the name of who said it.", examples=["Ada"])] = None
-    reply: Annotated[str | None, Field(description="Of a message: the answer to it.", examples=["Noted!"])] = None
+    trace: Annotated[Short | None, Field(description="The request that it came from.", examples=["9f3c2b5e8a714d60"])] = None
+    last_trace: Annotated[
+        Short | None, Field(description="The last request that said it again.", examples=["9f3c2b5e8a714d60"])
+    ] = None
+    model: Annotated[Short | None, Field(description="The model that noted it.", examples=["gpt-4o-mini"])] = None
+    turns: Annotated[list[Id], Field(description="Ids of the messages that said it.", examples=[[]], default_factory=list)]
+    speaker: Annotated[Short | None, Field(description="Of a message: the name of who said it.", examples=["Ada"])] = None
+    reply: Annotated[Text | None, Field(description="Of a message: the answer to it.", examples=["Noted!"])] = None
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> Self:
+        """For imports; what is given is as it is in the store."""
+        if (self.type == KEYED) != (self.key is not None):
+            raise field_error("key", "is for facts of the type keyed, and they need one")
+        if (self.scope == "global") != (not self.user):
+            raise field_error("user", "only what is for all users of a tenant has an empty one")
+        if self.scope == "session" and self.session is None:
+            raise field_error("session", "must not be null: a memory of the scope session is for one")
+        return self
 
 
 class MemoryList(Answer):
     """Memories, and whether there are more."""
 
     object: Annotated[Literal["list"], Field(description="What this is.", examples=["list"])]
-    data: list[MemoryRecord]
+    data: Annotated[list[MemoryRecord], Field(description="The memories.")]
     has_more: Annotated[bool, Field(description="Whether another page follows.", examples=[False])]
     next_cursor: Annotated[str | None, Field(description="The `cursor` of the next page.", examples=[None])]
 
@@ -353,14 +434,14 @@ class FoundMemory(MemoryRecord):
     score: Annotated[
         float, Field(description="How well it fits, from 0 to 1; only comparable within one search.", examples=[0.44])
     ]
-    scores: ScoreParts
+    scores: Annotated[ScoreParts, Field(description="How the score came about.")]
 
 
 class FoundList(Answer):
     """Memories that were found, best first."""
 
     object: Annotated[Literal["list"], Field(description="What this is.", examples=["list"])]
-    data: list[FoundMemory]
+    data: Annotated[list[FoundMemory], Field(description="The memories, best first.")]
     has_more: Annotated[bool, Field(description="Always false: ask with a larger limit.", examples=[False])]
     next_cursor: Annotated[None, Field(description="Always null.", examples=[None])]
 
@@ -395,19 +476,19 @@ class FactRecord(Answer):
     id: Id
     importance: Importance
     metadata: Annotated[dict[str, JsonValue], Field(description="What the caller keeps beside it.", examples=[{}])]
-    created_at: Annotated[ATime, Field(description="When it was first set.")]
-    updated_at: Annotated[ATime, Field(description="When it was last set.")]
-    valid_from: Annotated[ATime, Field(description="Since when it says this.")]
-    valid_until: Annotated[ATime | None, Field(description="Until when it said this; null: it does.")]
+    created_at: Annotated[Time, Field(description="When it was first set.")]
+    updated_at: Annotated[Time, Field(description="When it was last set.")]
+    valid_from: Annotated[Time, Field(description="Since when it says this.")]
+    valid_until: Annotated[Time | None, Field(description="Until when it said this; null: it does.")]
 
 
 class FactList(Answer):
     """Facts, or the versions of one."""
 
     object: Annotated[Literal["list"], Field(description="What this is.", examples=["list"])]
-    data: list[FactRecord]
-    has_more: Annotated[bool, Field(description="Always false.", examples=[False])]
-    next_cursor: Annotated[None, Field(description="Always null.", examples=[None])]
+    data: Annotated[list[FactRecord], Field(description="The facts, by their keys; or versions, the latest first.")]
+    has_more: Annotated[bool, Field(description="Whether another page follows.", examples=[False])]
+    next_cursor: Annotated[str | None, Field(description="The `cursor` of the next page.", examples=[None])]
 
 
 class Imported(Answer):
@@ -420,13 +501,15 @@ class Imported(Answer):
 
 
 class ErrorBody(Answer):
+    """The parts of an error."""
+
     message: Annotated[str, Field(description="What was wrong, and what is allowed.", examples=["user: is missing"])]
     type: Annotated[str, Field(description="The kind of error.", examples=["invalid_request_error"])]
     param: Annotated[str | None, Field(description="The field or parameter that was wrong.", examples=["user"])]
-    code: Annotated[str | None, Field(description="The error, for programs.", examples=["bad_request"])]
+    code: Annotated[str | None, Field(description="The kind of error, for programs.", examples=["bad_request"])]
 
 
 class Error(Answer):
     """An error, in the shape that OpenAI's clients know."""
 
-    error: ErrorBody
+    error: Annotated[ErrorBody, Field(description="What was wrong.")]

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner
-from proxy.errors import BadRequest, HasChanged, NotFound
-from proxy.memory.curation import Check, Draft, Request, accept, request_of
+from proxy.errors import BadRequest, NotFound
+from proxy.memory.curation import Draft, Request, request_of
 from proxy.memory.listing import page
 from proxy.memory.searching import Search
 from proxy.memory.store import Query, Which
@@ -26,7 +26,8 @@ from proxy.web.api.bodies import (
     OfId,
     SearchAsked,
 )
-from proxy.web.api.operation import IDEMPOTENCY_KEY, IF_MATCH, Call, Operation, answer, list_of
+from proxy.web.api.operation import BASE, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, Call, Operation, answer, list_of
+from proxy.web.api.preconditions import not_modified, precondition
 from proxy.web.api.rendering import etag, render, render_all, render_found
 from proxy.web.api.types import to_cursor, type_of, types_of
 
@@ -37,7 +38,7 @@ async def add_memory(call: Call) -> web.Response:
     body: NewMemory = call.body
     [memory] = await call.memory.curation.add([_draft(body)], _request(call))
     owner = _owner(body)
-    headers = {"ETag": etag(memory), "Location": f"{call.request.path}/{memory.id}"}
+    headers = {"ETag": etag(memory), "Location": f"{BASE}/memories/{memory.id}"}
     return answer(render(owner, memory), status=201, headers=headers)
 
 
@@ -67,25 +68,25 @@ async def list_memories(call: Call) -> web.Response:
 
 
 async def get_memory(call: Call) -> web.Response:
-    owner, memory = await _one(call)
-    return answer(render(owner, memory), headers={"ETag": etag(memory)})
+    owner, memory = await _readable(call)
+    return not_modified(call, memory) or answer(render(owner, memory), headers={"ETag": etag(memory)})
 
 
 async def edit_memory(call: Call) -> web.Response:
     body: MemoryChange = call.body
     owner, memory = await _one(call)
-    memory = await call.memory.curation.edit(owner, memory.id, _change(body), if_match(call))
+    memory = await call.memory.curation.edit(owner, memory.id, _change(body), precondition(call))
     return answer(render(owner, memory), headers={"ETag": etag(memory)})
 
 
 async def delete_memory(call: Call) -> web.Response:
     owner, memory = await _one(call)
-    await call.memory.curation.delete(owner, memory.id, if_match(call))
+    await call.memory.curation.delete(owner, memory.id, precondition(call))
     return answer({"id": memory.id, "object": "memory.deleted", "deleted": True})
 
 
 async def list_versions(call: Call) -> web.Response:
-    owner, memory = await _one(call)
+    owner, memory = await _readable(call)
     return answer(list_of(render_all(owner, await call.memory.curation.history(owner, memory.id))))
 
 
@@ -104,33 +105,28 @@ async def search_memories(call: Call) -> web.Response:
         until=body.until,
         min_importance=body.min_importance,
     )
-    queries = {each.query.strip(): each.weight for each in body.asked}
+    queries = [(each.query.strip(), each.weight) for each in body.asked]
     search = Search(queries, filters, body.aggregate, body.min_score, body.limit)
     return answer(list_of(render_found(owner, await call.memory.searching.search(owner, search))))
 
 
 async def _one(call: Call) -> tuple[Owner, Memory]:
     """The memory that the path names, and whose it is; one of another owner than the query names is not there."""
+    return await _of(call, call.query.user)
+
+
+async def _readable(call: Call) -> tuple[Owner, Memory]:
+    """As well one that all users of the tenant share: each of them may read it, but it is nobody's to change."""
+    return await _of(call, call.query.user, "")
+
+
+async def _of(call: Call, *users: str | None) -> tuple[Owner, Memory]:
     path: OfId = call.path
     query: AnyOwner = call.query
     owner = await call.memory.curation.owner_of(path.id)
-    if query.user not in (None, owner.user) or query.tenant not in (None, owner.tenant):
+    if (query.user is not None and owner.user not in users) or query.tenant not in (None, owner.tenant):
         raise NotFound(f"There is no memory {path.id[:64]!r} of this user.", param="id")
     return owner, await call.memory.curation.get(owner, path.id)
-
-
-def if_match(call: Call) -> Check:
-    """Raises ``HasChanged`` unless the memory is as it was when the caller read it (RFC 9110, 13.1.1)."""
-    given = call.header(IF_MATCH)
-    if given is None:
-        return accept
-    tags = {each.strip() for each in given.split(",")}
-
-    def check(memory: Memory) -> None:
-        if "*" not in tags and etag(memory) not in tags:
-            raise HasChanged("It has changed since it was read: read it again, and decide anew.", param=IF_MATCH)
-
-    return check
 
 
 def _request(call: Call) -> Request | None:
@@ -183,6 +179,8 @@ OPERATIONS = (
         body_type=NewMemory,
         errors=(409,),
         headers=(IDEMPOTENCY_KEY,),
+        gives=("ETag", "Location"),
+        description="What is known already, and alike in all but its importance, is not added again: it gains weight, and is given.",
     ),
     Operation(
         "POST",
@@ -193,19 +191,29 @@ OPERATIONS = (
         body_type=NewMemories,
         errors=(409,),
         headers=(IDEMPOTENCY_KEY,),
+        description="All or, if one is wrong, none. The answer has them in their order; see `POST /memories` for what is known already.",
     ),
     Operation(
-        "GET", "/memories", list_memories, "List a user's memories, newest first", {200: MemoryList}, query_type=MemoriesAsked
+        "GET",
+        "/memories",
+        list_memories,
+        "List a user's memories, newest first",
+        {200: MemoryList},
+        query_type=MemoriesAsked,
+        description="Pages stay right while memories are added, edited and deleted: nothing comes twice, and nothing is left out.",
     ),
     Operation(
         "GET",
         "/memories/{id}",
         get_memory,
         "Get a memory",
-        {200: MemoryRecord},
+        {200: MemoryRecord, 304: None},
         path_type=OfId,
         query_type=AnyOwner,
         errors=(404,),
+        headers=(IF_NONE_MATCH,),
+        gives=("ETag",),
+        description="Earlier versions and messages have ids, too.",
     ),
     Operation(
         "PATCH",
@@ -218,6 +226,11 @@ OPERATIONS = (
         body_type=MemoryChange,
         errors=(404, 409, 412),
         headers=(IF_MATCH,),
+        gives=("ETag",),
+        description=(
+            "A new content begins to hold now, or at `valid_from`, and is found by its meaning at once; messages that said the old one "
+            "are recalled no more. Any other change corrects the record, as if it had always been so."
+        ),
     ),
     Operation(
         "DELETE",
@@ -229,6 +242,7 @@ OPERATIONS = (
         query_type=AnyOwner,
         errors=(404, 412),
         headers=(IF_MATCH,),
+        description="Nobody finds them from now on; their text leaves the embedded store's files within ten minutes.",
     ),
     Operation(
         "GET",
@@ -241,6 +255,16 @@ OPERATIONS = (
         errors=(404,),
     ),
     Operation(
-        "POST", "/search", search_memories, "Search a user's memories", {200: FoundList}, body_type=SearchAsked, tag="search"
+        "POST",
+        "/search",
+        search_memories,
+        "Search a user's memories",
+        {200: FoundList},
+        body_type=SearchAsked,
+        tag="search",
+        description=(
+            "By meaning and by words, as chats do; what all users of the tenant share is found, too. While the embedder is out of order "
+            "by words alone (`scores.dense` is then null)."
+        ),
     ),
 )

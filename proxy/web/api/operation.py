@@ -6,8 +6,9 @@ Whatever a handler sees has been checked by the pydantic types that the OpenAPI 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,15 +17,24 @@ from aiohttp import web
 from multidict import MultiMapping
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from proxy.errors import BadRequest, EmbedError, JournalError, MethodNotAllowed, OutOfOrder, StoreError
-from proxy.web.api.types import Given
+from proxy.errors import BadRequest, EmbedError, JournalError, MethodNotAllowed, OutOfOrder, RequestTooLarge, StoreError
+from proxy.web.api.types import FIELD_ERROR, Given
 from proxy.web.services import MEMORY, MemoryServices
 
 BASE = "/memory/v1"
 JSON = "application/json"
 LINES = "application/x-ndjson"
+MAX_BODY_BYTES = 16 * 1024 * 1024
 IF_MATCH = "If-Match"
+IF_NONE_MATCH = "If-None-Match"
 IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+_SUBJECT = re.compile(r"^(Value error, |(Input|String|List|Value|Dictionary) (?=should ))")
+"""Of pydantic's messages; ours begin with the field's name."""
+
+_NAME_CHARS = 100
+"""Of an unknown field's name, in the error about it."""
 
 
 class Nothing(Given):
@@ -46,18 +56,21 @@ class Call:
         return self.request.app[MEMORY]
 
     def header(self, name: str) -> str | None:
-        return self.request.headers.get(name)
+        """As one line, however often it was sent (RFC 9110, 5.3)."""
+        values = self.request.headers.getall(name, ())
+        return ", ".join(values) if values else None
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
-RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """*answers*: by status, what is given; a pydantic type, or ``None`` for what *media* alone describes.
+    """One call.
 
-    *errors*: statuses beyond those that any call may have. *headers*: request headers that mean something to it.
+    *answers*: by status, what is given: a pydantic type; ``None``: what *media* says, or with 304 nothing.
+    *errors*: statuses beyond those that any call may have. *headers*: request headers that mean something to it; *gives*: those of
+    its answers. *body_media* other than JSON: the handler reads the body itself.
     """
 
     method: str
@@ -72,7 +85,9 @@ class Operation:
     body_media: str = JSON
     media: str = JSON
     errors: tuple[int, ...] = ()
-    headers: tuple[str, ...] = field(default=())
+    headers: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    description: str = ""
 
     @property
     def name(self) -> str:
@@ -93,10 +108,10 @@ class Operation:
             raise OutOfOrder(f"This can't be done now: {exc}") from exc
 
     async def _read_body(self, request: web.Request) -> tuple[Any, bytes]:
-        if self.body_type is None and self.body_media == JSON:
+        if self.body_type is None or self.body_media != JSON:
             return None, b""
-        raw = await request.read()
-        return (None if self.body_type is None else _read_json(self._body, raw)), raw
+        raw = await _read_bytes(request)
+        return _read_json(self._body, raw), raw
 
     @cached_property
     def _path(self) -> TypeAdapter[Any]:
@@ -111,24 +126,29 @@ class Operation:
         return TypeAdapter(self.body_type or Nothing)
 
 
-def route(operations: Iterable[Operation]) -> dict[str, RequestHandler]:
-    """A handler for each path, that knows its methods."""
-    by_path: dict[str, dict[str, Operation]] = {}
-    for each in operations:
-        by_path.setdefault(f"{BASE}{each.path}", {})[each.method] = each
-    return {path: _of_methods(methods) for path, methods in by_path.items()}
+class Path:
+    """All calls of one path, by their methods; as a handler, it does the one that is asked for."""
 
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._operations = {each.method: each for each in operations}
+        if "GET" in self._operations:
+            self._operations["HEAD"] = self._operations["GET"]  # the server leaves the body out
+        self.methods = frozenset(self._operations)
 
-def _of_methods(methods: Mapping[str, Operation]) -> RequestHandler:
-    allowed = ", ".join(methods)
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        operation = methods.get(request.method)
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        operation = self._operations.get(request.method)
         if operation is None:
-            raise MethodNotAllowed(f"{request.path} takes {allowed}.", allow=allowed)
+            allowed = ", ".join(self._operations)
+            raise MethodNotAllowed(f"This path takes {allowed}.", allow=allowed)
         return await operation.run(request)
 
-    return handle
+
+def route(operations: Iterable[Operation]) -> dict[str, Path]:
+    """A handler for each path."""
+    by_path: dict[str, list[Operation]] = {}
+    for each in operations:
+        by_path.setdefault(f"{BASE}{each.path}", []).append(each)
+    return {path: Path(each) for path, each in by_path.items()}
 
 
 # From text to checked values.
@@ -140,6 +160,16 @@ def _plain(query: MultiMapping[str]) -> dict[str, str]:
         if len(query.getall(name)) > 1:
             raise BadRequest(f"{name}: is given twice", param=name)
     return dict(query.items())
+
+
+async def _read_bytes(request: web.Request) -> bytes:
+    """The whole body, if it is not so large that parsing it would keep everybody waiting."""
+    data = bytearray()
+    async for piece in request.content.iter_any():
+        data += piece
+        if len(data) > MAX_BODY_BYTES:
+            raise RequestTooLarge(f"The body has more than {MAX_BODY_BYTES} bytes: send less at a time.")
+    return bytes(data)
 
 
 def _read(adapter: TypeAdapter[Any], values: Mapping[str, str]) -> Any:
@@ -167,18 +197,19 @@ def _place(exc: json.JSONDecodeError) -> str:
 def bad_request(exc: ValidationError, where: str = "") -> BadRequest:
     """The first thing that is wrong, by its name; never its value, which may be what somebody said."""
     first, *others = exc.errors(include_url=False, include_input=False)
-    name = _path_of(first["loc"])
+    own = (first["ctx"]["name"],) if first["type"] == FIELD_ERROR else ()
+    name = _path_of((*first["loc"], *own))
     more = f" ({len(others)} more)" if others else ""
     return BadRequest(f"{where}{name or 'the body'}: {_what(first['type'], first['msg'])}{more}", param=name or None)
 
 
 def _path_of(loc: Sequence[int | str]) -> str:
-    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in loc).lstrip(".")
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each[:_NAME_CHARS]}" for each in loc).lstrip(".")
 
 
 def _what(kind: str, message: str) -> str:
     known = {"extra_forbidden": "is unknown here", "missing": "is missing"}
-    return known.get(kind, message.removeprefix("Value error, ").removeprefix("Input "))
+    return known.get(kind, _SUBJECT.sub("", message))
 
 
 # Answers.

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import Field, JsonValue, RootModel, WithJsonSchema
 
 from proxy.config import Config, as_dict
-from proxy.errors import BadRequest, ConfigError, ProxyError, SettingsError
+from proxy.errors import BadRequest, ConfigError, NotWritten, SettingsError
 from proxy.settings import Settings
 from proxy.web.api.operation import Call, Operation, answer
 from proxy.web.api.types import Answer, Flag, Given
@@ -89,7 +89,7 @@ async def change_config(call: Call) -> web.Response:
     except ConfigError as exc:
         raise BadRequest(str(exc), param=exc.option) from exc
     except SettingsError as exc:
-        raise ProxyError(str(exc)) from exc
+        raise NotWritten(str(exc)) from exc
     return answer(described(settings))
 
 

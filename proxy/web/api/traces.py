@@ -69,7 +69,7 @@ class TraceList(Answer):
     """Traces, newest first."""
 
     object: Annotated[str, Field(description="What this is.", examples=["list"])]
-    data: list[TraceRecord]
+    data: Annotated[list[TraceRecord], Field(description="The traces.")]
     has_more: Annotated[bool, Field(description="Whether there are more: ask with a larger limit.", examples=[False])]
     next_cursor: Annotated[None, Field(description="Always null.", examples=[None])]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
+import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import orjson
@@ -14,14 +14,16 @@ from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 
 from proxy.core.models import Owner
-from proxy.errors import BadRequest
+from proxy.errors import BadRequest, Conflict
+from proxy.memory.pace import Pace
 from proxy.memory.store import Kept
-from proxy.memory.transfer import given_to
+from proxy.memory.transfer import Transfer, given_to
 from proxy.web.api.bodies import ExportAsked, ImportAsked, Imported, MemoryRecord
 from proxy.web.api.operation import LINES, Call, Operation, answer, bad_request
 from proxy.web.api.rendering import render, to_memory
 
-_BREATH = 200
+MAX_LINE_BYTES = 1024 * 1024
+_ROUNDING = 1e-4
 
 
 class Line(MemoryRecord):
@@ -46,6 +48,8 @@ async def export_memories(call: Call) -> web.StreamResponse:
     first: Sequence[Kept] = await anext(pages, [])  # before the head has left, it can still be an error
     response = web.StreamResponse(headers={"Content-Type": LINES, "Content-Disposition": 'attachment; filename="memories.jsonl"'})
     await response.prepare(call.request)
+    if call.request.method == "HEAD":
+        return response
     model = transfer.model if query.vectors else None
     await response.write(_lines(first, model))
     async for page in pages:
@@ -72,25 +76,54 @@ def _line(kept: Kept, model: str | None) -> dict[str, object]:
 
 
 async def import_memories(call: Call) -> web.Response:
-    query: ImportAsked = call.query
-    arrivals: list[Kept] = []
-    for number, line in enumerate(call.raw_body.splitlines(), start=1):
-        if number % _BREATH == 0:
-            await asyncio.sleep(0)  # a megabyte of lines takes some tens of milliseconds, and others wait for the loop
-        if line.strip():
-            arrivals.append(_arrival(number, line, query, call.memory.transfer.model))
-    brought = await call.memory.transfer.bring(arrivals)
+    transfer = call.memory.transfer
+    arrivals, numbers = await _read_all(call)
+    if taken := await transfer.taken(arrivals):
+        number, id_ = min((numbers[each], each) for each in taken)
+        raise Conflict(f"line {number}: id: {id_} is another user's; to copy it, name the user that it goes to", param="id")
+    brought = await transfer.bring(arrivals)
     count = brought.created + brought.updated
     return answer({"object": "import", "imported": count, "created": brought.created, "updated": brought.updated})
 
 
-def _arrival(number: int, line: bytes, query: ImportAsked, model: str) -> Kept:
+async def _read_all(call: Call) -> tuple[list[Kept], dict[str, int]]:
+    """What the lines bring, and the numbers of the lines by the ids in them."""
+    pace, arrivals = Pace(), list[Kept]()
+    numbers, owners = dict[str, int](), dict[str, Owner]()
+    async for number, line in _numbered(call.request):
+        kept = _arrival(number, line, call.query, call.memory.transfer)
+        if owners.setdefault(kept.memory.id, kept.owner) != kept.owner:
+            raise BadRequest(f"line {number}: id: is that of another user's memory in this import", param="id")
+        numbers[kept.memory.id] = number
+        arrivals.append(kept)
+        await pace.step()
+    return arrivals, numbers
+
+
+async def _numbered(request: web.Request) -> AsyncIterator[tuple[int, bytes]]:
+    """The lines that say something, with their numbers, as they arrive."""
+    left, size, number = b"", 0, 0
+    async for data in request.content.iter_any():
+        size += len(data)
+        if size > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size, size)
+        *lines, left = (left + data).split(b"\n")
+        for number, line in enumerate(lines, start=number + 1):  # noqa: B020
+            if line.strip():
+                yield number, line
+        if len(left) > MAX_LINE_BYTES:
+            raise BadRequest(f"line {number + 1}: has more than {MAX_LINE_BYTES} bytes", param=None)
+    if left.strip():
+        yield number + 1, left
+
+
+def _arrival(number: int, line: bytes, query: ImportAsked, transfer: Transfer) -> Kept:
     record = _read(number, line)
-    memory, owner = to_memory(record), _owner(number, record)
+    memory, owner = to_memory(record), Owner(record.user, record.tenant)
     target = Owner(query.user or owner.user, query.tenant or owner.tenant)
     if memory.scope == "global":
         target = target.everyone
-    return Kept(target, memory if target == owner else given_to(target, memory), _vector(number, record, model))
+    return Kept(target, memory if target == owner else given_to(owner, target, memory), _vector(number, record, transfer))
 
 
 def _read(number: int, line: bytes) -> Line:
@@ -98,25 +131,21 @@ def _read(number: int, line: bytes) -> Line:
         orjson.loads(line)
         return _LINE.validate_json(line, strict=True)
     except orjson.JSONDecodeError as exc:
-        raise BadRequest(f"line {number}: is not JSON: {exc.msg}", param=f"line {number}") from None
+        raise BadRequest(f"line {number}: is not JSON: {exc.msg.partition(':')[0]}") from None
     except ValidationError as exc:
         raise bad_request(exc, f"line {number}: ") from None
 
 
-def _owner(number: int, record: Line) -> Owner:
-    if (record.scope == "global") != (not record.user):
-        raise BadRequest(f"line {number}: user: only what is for all users of a tenant has an empty one", param="user")
-    return Owner(record.user, record.tenant)
-
-
-def _vector(number: int, record: Line, model: str) -> Sequence[float]:
+def _vector(number: int, record: Line, transfer: Transfer) -> Sequence[float]:
     """Empty if there is none, or another model made it."""
-    if record.vector is None or record.vector_model != model:
+    if record.vector is None or record.vector_model != transfer.model:
         return ()
     try:
         values = array("f", base64.b64decode(record.vector, validate=True))
     except (binascii.Error, ValueError):
         raise BadRequest(f"line {number}: vector: must be float32 in base64", param="vector") from None
+    if len(values) != transfer.dimensions or not math.isclose(math.hypot(*values), 1.0, abs_tol=_ROUNDING):
+        raise BadRequest(f"line {number}: vector: must have {transfer.dimensions} dimensions and the length 1", param="vector")
     return values
 
 
@@ -130,6 +159,8 @@ OPERATIONS = (
         tag="transfer",
         query_type=ExportAsked,
         media=LINES,
+        gives=("Content-Disposition",),
+        description="In the order of their ids, so that the same memories give the same bytes. Earlier versions are among them.",
     ),
     Operation(
         "POST",
@@ -139,8 +170,12 @@ OPERATIONS = (
         {200: Imported},
         tag="transfer",
         query_type=ImportAsked,
-        body_type=None,
+        body_type=Line,
         body_media=LINES,
         errors=(409,),
+        description=(
+            "The same imported twice changes nothing. An error names the line, and then nothing has been stored. Secrets are redacted. "
+            "Of facts with the same key the one that was set last holds."
+        ),
     ),
 )

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from proxy.core.identity import IdentityError, checked_name
 from proxy.core.models import CATEGORY_OF, TOLD_TYPES, TURN, TYPE_OF
@@ -20,7 +21,17 @@ MAX_CONTENT_CHARS = 4000
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 16
 MAX_KEY_CHARS = 100
+MAX_VALUE_CHARS = 1000
 _INT_64 = range(-(2**63), 2**63)
+_YEARS = range(1000, 9999)
+"""A little may be added to all of them, or taken away."""
+
+# For whoever reads the document; ``checked_name`` and ``_text`` decide.
+_NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]*"
+_OF_NAMES = {"pattern": rf"^{_NO_CONTROLS}[^\x00-\x20\x7f-\x9f]{_NO_CONTROLS}$"}
+_OF_KEYS = {"pattern": r"^(?!\.{1,2}$)[^\x00-\x20:\x7f-\x9f]([^\x00-\x1f:\x7f-\x9f]*[^\x00-\x20:\x7f-\x9f])?$"}
+_OF_TEXTS = {"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}
+_OF_IDS = {"format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 
 Category = Literal["preference", "fact", "context"]
 CategoryOrTurn = Literal["preference", "fact", "context", "turn"]
@@ -53,9 +64,13 @@ def _name(what: str) -> Callable[[str], str]:
 def _text(value: str) -> str:
     if not value.strip():
         raise ValueError("must hold more than blank space")
+    return without_nul(value).strip()
+
+
+def without_nul(value: str) -> str:
     if "\x00" in value:
         raise ValueError("must not hold the character U+0000")
-    return value.strip()
+    return value
 
 
 def _key(value: str) -> str:
@@ -64,18 +79,31 @@ def _key(value: str) -> str:
         raise ValueError(f"must have at most {MAX_KEY_CHARS} characters")
     if ":" in value:
         raise ValueError("must not hold a colon")
+    if value in (".", ".."):
+        raise ValueError("must not be a dot or two, which mean something else in a path")
     return value
 
 
-def _time(value: Any) -> datetime:
+FIELD_ERROR = "field_error"
+
+
+def field_error(name: str, message: str) -> PydanticCustomError:
+    """For checks of the whole: the field *name* is wrong, as the others show."""
+    return PydanticCustomError(FIELD_ERROR, "{message}", {"name": name, "message": message})
+
+
+def as_time(value: Any) -> datetime:
     """ISO 8601; without an offset it is UTC."""
     if isinstance(value, datetime):
         return value
     try:
         time = datetime.fromisoformat(value)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise ValueError("must be a time in ISO 8601, such as 2026-03-01T12:00:00Z") from None
+    if time.year not in _YEARS:
+        raise ValueError("must be between the years 1000 and 9998")
+    return time
 
 
 def _uuid(value: str) -> str:
@@ -124,7 +152,17 @@ Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"
 User = Annotated[
     str,
     AfterValidator(_name("user")),
-    Field(description="Whose memories: compared as bytes, at most 1024 of them.", examples=["ada"], min_length=1),
+    Field(
+        description="Whose memories: compared as bytes, at most 1024 of them.",
+        examples=["ada"],
+        min_length=1,
+        json_schema_extra=_OF_NAMES,
+    ),
+]
+UserOrNobody = Annotated[
+    str,
+    AfterValidator(lambda value: value and _name("user")(value)),
+    Field(description="Whose it is; empty for what all users of the tenant share.", examples=["ada"]),
 ]
 Tenant = Annotated[
     str,
@@ -133,35 +171,63 @@ Tenant = Annotated[
         description="The tenant that the user belongs to; without `auth.clients` there is one.",
         examples=["default"],
         min_length=1,
+        json_schema_extra=_OF_NAMES,
     ),
 ]
 Session = Annotated[
     str,
     AfterValidator(_name("session")),
-    Field(description="The conversation that it comes from.", examples=["chat-42"], min_length=1),
+    Field(description="The conversation that it comes from.", examples=["chat-42"], min_length=1, json_schema_extra=_OF_NAMES),
 ]
 Id = Annotated[
     str,
     AfterValidator(_uuid),
-    Field(
-        description="The memory's id.", examples=["7b0c5f0e-52a1-4a0f-8d25-3f6a8f1c2d3e"], json_schema_extra={"format": "uuid"}
-    ),
+    Field(description="The memory's id.", examples=["7b0c5f0e-52a1-4a0f-8d25-3f6a8f1c2d3e"], json_schema_extra=_OF_IDS),
 ]
 AnyId = Annotated[str, Field(description="The memory's id.", examples=["7b0c5f0e-52a1-4a0f-8d25-3f6a8f1c2d3e"], min_length=1)]
 Key = Annotated[
     str,
     AfterValidator(_key),
-    Field(description="The fact's name.", examples=["favourite_editor"], min_length=1, max_length=MAX_KEY_CHARS),
+    Field(
+        description="The fact's name.",
+        examples=["favourite_editor"],
+        min_length=1,
+        max_length=MAX_KEY_CHARS,
+        json_schema_extra=_OF_KEYS,
+    ),
 ]
 Content = Annotated[
     str,
-    AfterValidator(_text),
     Field(
         description="What is remembered, in one or two sentences. Secrets in it are redacted before it is written.",
         examples=["Prefers Python for backend work"],
         min_length=1,
         max_length=MAX_CONTENT_CHARS,
+        json_schema_extra=_OF_TEXTS,
     ),
+    AfterValidator(_text),
+]
+QueryText = Annotated[
+    str,
+    Field(
+        description="What is looked for.",
+        examples=["Which language should I use?"],
+        min_length=1,
+        max_length=MAX_CONTENT_CHARS,
+        json_schema_extra=_OF_TEXTS,
+    ),
+    AfterValidator(_text),
+]
+FactValue = Annotated[
+    str,
+    Field(
+        description="What it says; secrets in it are redacted.",
+        examples=["Neovim"],
+        min_length=1,
+        max_length=MAX_VALUE_CHARS,
+        json_schema_extra=_OF_TEXTS,
+    ),
+    AfterValidator(_text),
 ]
 Importance = Annotated[
     float,
@@ -171,23 +237,26 @@ Importance = Annotated[
         ge=0,
         le=1,
     ),
+    AfterValidator(lambda value: round(value, 6)),
 ]
 Metadata = Annotated[
     dict[str, JsonValue],
     AfterValidator(_metadata),
     Field(description="Whatever the caller wants to keep beside it, at most 16 KiB of JSON.", examples=[{"ticket": 4711}]),
 ]
-TIME_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-03-01T12:00:00Z"]}
-Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(TIME_SCHEMA)]
+Time = Annotated[
+    datetime, BeforeValidator(as_time), Field(examples=["2026-03-01T12:00:00Z"], json_schema_extra={"pattern": "^(?!9999)[1-9]"})
+]
 Categories = Annotated[
     list[CategoryOrTurn],
-    BeforeValidator(listed),
     Field(
         description="Only these: `preference`, `fact`, `context`; `turn` are the user's own messages.",
-        examples=[["preference"]],
+        examples=[["preference", "fact"]],
         min_length=1,
+        max_length=20,
     ),
 ]
+CategoriesInQuery = Annotated[Categories, BeforeValidator(listed)]
 
 
 def types_of(categories: list[CategoryOrTurn]) -> tuple[str, ...]:
@@ -206,6 +275,8 @@ assert {*TOLD_TYPES} == {*Type.__args__}  # type: ignore[attr-defined]
 
 # Cursors.
 
+_NO_CURSOR = "is not a cursor that this call has given"
+
 
 def to_cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(f"{place.at.isoformat()} {place.id_}".encode()).decode().rstrip("=")
@@ -213,17 +284,39 @@ def to_cursor(place: Place) -> str:
 
 def _place(value: Any) -> Place:
     try:
-        at, _, id_ = (
-            base64.b64decode(str(value) + "=" * (-len(str(value)) % 4), altchars=b"-_", validate=True).decode().partition(" ")
-        )
-        return Place(datetime.fromisoformat(at).astimezone(UTC), _uuid(id_))
-    except (binascii.Error, UnicodeError, ValueError, OverflowError):
-        raise ValueError("is not a cursor that this call has given") from None
+        at, _, id_ = _decoded(value).partition(" ")
+        return Place(as_time(at), _uuid(id_))
+    except (binascii.Error, ValueError):
+        raise ValueError(_NO_CURSOR) from None
+
+
+def to_key_cursor(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: Any) -> str:
+    return base64.b64decode(str(cursor) + "=" * (-len(str(cursor)) % 4), altchars=b"-_", validate=True).decode()
+
+
+def _key_behind(value: Any) -> str:
+    try:
+        return _decoded(value)
+    except (binascii.Error, ValueError):
+        raise ValueError(_NO_CURSOR) from None
+
+
+def _cursor_schema(example: str) -> dict[str, Any]:
+    """Its form is nobody's business."""
+    return {"type": "string", "description": "`next_cursor` of the page before.", "examples": [example]}
 
 
 Cursor = Annotated[
     Place,
     BeforeValidator(_place),
-    WithJsonSchema({"type": "string"}),
-    Field(description="`next_cursor` of the page before.", examples=["MjAyNi0wMy0wMVQxMjowMDowMCswMDowMCA3YjBjNWYwZQ"]),
+    WithJsonSchema(_cursor_schema("MjAyNi0wMy0wMVQxMjowMDowMCswMDowMCA3YjBjNWYwZS01MmExLTRhMGYtOGQyNS0zZjZhOGYxYzJkM2U")),
+]
+KeyCursor = Annotated[
+    str,
+    BeforeValidator(_key_behind),
+    WithJsonSchema(_cursor_schema("ZmF2b3VyaXRlX2VkaXRvcg")),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import Field
@@ -26,7 +26,7 @@ class StatsAsked(Given):
 class Stats(Answer):
     """Figures. Those of the proxy count since its start, but for `points` and `journal`."""
 
-    object: Annotated[str, Field(description="What this is.", examples=["stats"])]
+    object: Annotated[Literal["stats"], Field(description="What this is.", examples=["stats"])]
     version: Annotated[str, Field(description="The proxy's.", examples=["0.1.0"])]
     embedding_model: Annotated[
         str, Field(description="What texts are embedded with.", examples=["sentence-transformers/all-MiniLM-L6-v2"])
