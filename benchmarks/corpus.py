@@ -1,6 +1,6 @@
 """Conversations, and questions about them, from a data file: who said what and when, and which turns answer what.
 
-The file is a list of ``{user, turns: [{id, session, speaker, text, created_at, reply?}], facts: [{text, turns, …}],
+The file is a list of ``{user, turns: [{id, session, speaker, text, created_at, reply?}], facts: [{text, turns, category?, …}],
 questions: [{question, category, evidence: [turn ids]}]}``.
 """
 
@@ -36,15 +36,19 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a good model would have remembered of these *turns*, the first of which is the one it answered."""
+    """What a good model would have remembered of these *turns*, the first of which is the one it answered.
+
+    *category*: as the model writes it into its block, if it does.
+    """
 
     text: str
     turns: tuple[str, ...]
+    category: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """*evidence*: the ids of the turns that answer it, at least one."""
+    """*evidence*: the ids of the turns that answer it; none if nobody said it."""
 
     text: str
     category: str
@@ -73,12 +77,8 @@ def _person(data: Mapping[str, Any]) -> Person:
     return Person(
         user=data["user"],
         turns=list(_turns(data["turns"])),
-        facts=[Fact(each["text"], tuple(each["turns"])) for each in data.get("facts", ())],
-        questions=[
-            Question(each["question"], each["category"], frozenset(each["evidence"]))
-            for each in data["questions"]
-            if each["evidence"]
-        ],
+        facts=[Fact(each["text"], tuple(each["turns"]), each.get("category")) for each in data.get("facts", ())],
+        questions=[Question(each["question"], each["category"], frozenset(each["evidence"])) for each in data["questions"]],
     )
 
 

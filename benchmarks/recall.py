@@ -3,6 +3,7 @@
 The conversations of a data file (``benchmarks/corpus.py`` says of which form) are fed turn by turn to the write path of a chat,
 in order and with their times, and each question is asked of the read path of a chat, on the embedded store and the real
 embedding model. With ``--facts`` each fact of the file comes in a memory block, in the answer to its first turn.
+What a chat would inject with each question is counted, too: also with those that nobody can answer.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from rich.console import Console
 
 from benchmarks.baselines import Baselines
 from benchmarks.chats import ALL, block_body
-from benchmarks.corpus import Person, Question, Turn, load
-from benchmarks.retrieval import CUTS, ENOUGH, SKIPPED, Board, Figures, Item, Ranking, judge
+from benchmarks.corpus import Fact, Person, Question, Turn, load
+from benchmarks.retrieval import CUTS, ENOUGH, SKIPPED, Board, Figures, Injected, Injections, Item, Ranking, judge
 from benchmarks.rows import table
 from proxy import config, logs
 from proxy.cli.models import Report, progress
@@ -40,6 +41,8 @@ from proxy.memory.stores import open_store
 NAMES = {"dense": "dense", "bm25": "BM25", "rrf60": "RRF 60", "ours": "ours"}
 _FOR_EVER = Keeping(context_days=0, turn_days=0)
 """The conversations are years old, the questions of today."""
+_NO_HURRY = config.Recall(deadline_ms=60_000)
+"""What is found must not depend on how busy the machine is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,11 @@ async def measure(people: Sequence[Person], *, with_facts: bool, report: Report)
             baselines = await Baselines.of(person, another)
             ours = await _Ours.of(person, chatting)
             for question in person.questions:
-                boards["ours"].add(question, judge(ours.evidence(question), await ours.find(question.text)))
-                for name, ranking in (await baselines.find(question.text)).items():
-                    boards[name].add(question, judge(question.evidence, ranking))
+                if question.evidence:
+                    boards["ours"].add(question, judge(ours.evidence(question), await ours.find(question.text)))
+                    for name, ranking in (await baselines.find(question.text)).items():
+                        boards[name].add(question, judge(question.evidence, ranking))
+                boards["ours"].inject(question, await ours.injected(question))
                 next(steps)
     return boards
 
@@ -97,7 +102,7 @@ async def _chatting(embedder: Embedder) -> AsyncIterator[Chatting]:
         store = await stack.enter_async_context(open_store(config.Store(path=folder), embedder.dimensions))
         remember = Remember(store, embedder, options=_FOR_EVER, queue_size=1, grace_s=60)
         await stack.enter_async_context(remember.running())
-        yield Chatting(store, remember, Recall(store, embedder, config.Recall()))
+        yield Chatting(store, remember, Recall(store, embedder, _NO_HURRY))
 
 
 async def _feed(remember: Remember, people: Sequence[Person], *, with_facts: bool, report: Report) -> None:
@@ -110,20 +115,24 @@ async def _feed(remember: Remember, people: Sequence[Person], *, with_facts: boo
             next(steps)
 
 
-def _by_first_turn(person: Person) -> dict[str, list[str]]:
-    facts: dict[str, list[str]] = {}
+def _by_first_turn(person: Person) -> dict[str, list[Fact]]:
+    facts: dict[str, list[Fact]] = {}
     for fact in person.facts:
-        facts.setdefault(fact.turns[0], []).append(fact.text)
+        facts.setdefault(fact.turns[0], []).append(fact)
     return facts
 
 
-def _said(person: Person, turn: Turn, facts: Sequence[str]) -> Said:
+def _noted(fact: Fact) -> dict[str, str]:
+    return {"content": fact.text} | ({"category": fact.category} if fact.category else {})
+
+
+def _said(person: Person, turn: Turn, facts: Sequence[Fact]) -> Said:
     """As it comes out of a chat. The turn's id serves as trace, by which its memories are known again."""
     return Said(
         Owner(person.user),
         turn.session,
         turn.id,
-        [Block(block_body([{"content": fact} for fact in facts]))] if facts else [],
+        [Block(block_body([_noted(fact) for fact in facts]))] if facts else [],
         spoken=Spoken(turn.text, turn.speaker, lambda: turn.reply),
         at=turn.at,
     )
@@ -161,6 +170,13 @@ class _Ours:
         ms = (perf_counter() - started) * 1000
         return Ranking([_item(each.memory) for each in found], ms)
 
+    async def injected(self, question: Question) -> Injected:
+        """With the first message of a conversation, so the profile is among it."""
+        notes = (await self._recall.recall(self._owner, Asked(question.text))).notes
+        evidence, seen = self.evidence(question), {turn for note in notes for turn in _item(note.memory).turns}
+        share = len(evidence & seen) / len(evidence) if evidence else None
+        return Injected(len(notes), sum(len(note.line.split()) for note in notes), share)
+
 
 def _item(memory: Memory) -> Item:
     """A memory stands for the turns that said it."""
@@ -174,6 +190,7 @@ def as_json(boards: Mapping[str, Board]) -> dict[str, dict[str, object]]:
         name: {
             **board.headline().as_json(),
             "categories": {category: each.as_json() for category, each in board.categories().items()},
+            "injected": {category: each.as_json() for category, each in board.injected().items()},
         }
         for name, board in boards.items()
     }
@@ -202,11 +219,21 @@ def _tables(boards: Mapping[str, Board]) -> Iterator[str]:
             for each in [board.categories()[category]]
         ],
     )
+    yield "What ours injects into a chat that begins with the question:"
+    yield table(
+        ["category", "questions", "notes", "words", "nothing", "of the evidence"],
+        [[category, *_injections(each)] for category, each in boards["ours"].injected().items()],
+    )
 
 
 def _cells(each: Figures) -> list[str]:
     shares = (*(each.recall[cut] for cut in CUTS), each.hit[5], each.hit[10], each.mrr)
     return [*(f"{share:.3f}" for share in shares), f"{each.words:.0f}"]
+
+
+def _injections(each: Injections) -> list[str]:
+    share = "" if each.share is None else f"{each.share:.3f}"
+    return [str(each.questions), f"{each.notes:.1f}", f"{each.words:.0f}", f"{each.silent:.3f}", share]
 
 
 def _enough(each: Figures) -> list[str]:

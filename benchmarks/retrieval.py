@@ -121,14 +121,56 @@ def _enough(judged: Sequence[Judged]) -> tuple[int, float] | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """What the model reads with a question: *notes* of so many *words* in all, and the *share* of the evidence among them.
+
+    *share* is ``None`` for a question without evidence.
+    """
+
+    notes: int
+    words: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Injections:
+    """Means over *questions*. *silent*: the share of them with which nothing is injected."""
+
+    questions: int
+    notes: float
+    words: float
+    silent: float
+    share: float | None
+
+    def as_json(self) -> dict[str, float | None]:
+        return {"notes": self.notes, "words": self.words, "silent": self.silent, "share": self.share}
+
+
+def injections(injected: Sequence[Injected]) -> Injections:
+    """Of at least one question."""
+    shares = [each.share for each in injected if each.share is not None]
+    return Injections(
+        questions=len(injected),
+        notes=statistics.fmean(each.notes for each in injected),
+        words=statistics.fmean(each.words for each in injected),
+        silent=statistics.fmean(each.notes == 0 for each in injected),
+        share=statistics.fmean(shares) if shares else None,
+    )
+
+
 @dataclass(slots=True)
 class Board:
-    """What one way of finding has found for each question."""
+    """What one way of finding has found for each question, and what of it was injected, if it injects."""
 
     _judged: list[tuple[str, Judged]] = field(default_factory=list)
+    _injected: list[tuple[str, Injected]] = field(default_factory=list)
 
     def add(self, question: Question, judged: Judged) -> None:
         self._judged.append((question.category, judged))
+
+    def inject(self, question: Question, injected: Injected) -> None:
+        self._injected.append((question.category, injected))
 
     def headline(self) -> Figures:
         return figures([judged for category, judged in self._judged if category != SKIPPED])
@@ -136,3 +178,7 @@ class Board:
     def categories(self) -> dict[str, Figures]:
         names = sorted({category for category, _ in self._judged})
         return {name: figures([judged for category, judged in self._judged if category == name]) for name in names}
+
+    def injected(self) -> dict[str, Injections]:
+        names = sorted({category for category, _ in self._injected})
+        return {name: injections([each for category, each in self._injected if category == name]) for name in names}

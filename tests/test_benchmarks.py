@@ -80,7 +80,7 @@ def data(tmp_path):
         {"question": "What did Ann buy?", "category": "single", "evidence": ["1"]},
         {"question": "Which instrument is played?", "category": "other", "evidence": ["4"]},
         {"question": "What did Bob buy?", "category": "adversarial", "evidence": ["1"]},
-        {"question": "Who knows?", "category": "single", "evidence": []},
+        {"question": "What does Bob play?", "category": "abstention", "evidence": []},
     ]
     file = tmp_path / "data.json"
     file.write_text(json.dumps([{"user": "u", "turns": turns, "facts": facts, "questions": questions}]), encoding="utf-8")
@@ -95,8 +95,10 @@ class TestRecall:
         found = json.loads(written.read_text(encoding="utf-8"))
         assert list(found) == ["dense", "bm25", "rrf60", "ours"]
         keys = {"recall@1", "recall@5", "recall@10", "hit@5", "hit@10", "mrr", "words@5"}
-        assert {frozenset(each) for each in found.values()} == {frozenset(keys | {"categories"})}
+        assert {frozenset(each) for each in found.values()} == {frozenset(keys | {"categories", "injected"})}
         assert set(found["ours"]["categories"]) == {"adversarial", "other", "single"}
+        assert set(found["ours"]["injected"]) == {"abstention", "adversarial", "other", "single"}
+        assert (found["ours"]["injected"]["single"]["share"], found["ours"]["injected"]["abstention"]["share"]) == (1.0, None)
         assert (found["ours"]["recall@5"], found["dense"]["recall@5"]) == (1.0, 1.0)
         assert "All 2 questions" in capsys.readouterr().out
 
