@@ -57,15 +57,21 @@ def _run(
     pipe: Connection, serving: Callable[..., Serving], arguments: tuple[object, ...], loop_factory: LoopFactory | None
 ) -> None:
     async def run() -> None:
+        orphaned = asyncio.Event()
         async with serving(*arguments) as address:
             pipe.send(address)
-            asyncio.get_running_loop().add_reader(pipe.fileno(), _answer, pipe)
-            await asyncio.Event().wait()
+            asyncio.get_running_loop().add_reader(pipe.fileno(), _answer, pipe, orphaned)
+            await orphaned.wait()
 
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(run())
 
 
-def _answer(pipe: Connection) -> None:
-    pipe.recv()
-    pipe.send(time.process_time())
+def _answer(pipe: Connection, orphaned: asyncio.Event) -> None:
+    try:
+        pipe.recv()
+        pipe.send(time.process_time())
+    except (EOFError, OSError):
+        # Whoever asks was killed: one that went on would take a core for ever, and spoil what others measure.
+        asyncio.get_running_loop().remove_reader(pipe.fileno())
+        orphaned.set()
