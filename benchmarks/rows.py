@@ -68,7 +68,9 @@ def ratio(figure: str, rounds: Sequence[tuple[float, float]], *, unit: str, at_m
 def value(figure: str, rounds: Sequence[float], *, unit: str, form: str = ".1f", at_most: float | None = None) -> Row:
     """A figure of which less is better."""
     spread = Spread(rounds)
-    return Row(figure, f"{spread.text(form)} {unit}", *_bar(spread.median, operator.le, "≤", at_most, unit), rounds, unit, at_most)
+    return Row(
+        figure, f"{spread.text(form)} {unit}", *_bar(spread.median, operator.le, "≤", at_most, unit), rounds, unit, at_most
+    )
 
 
 def speed(figure: str, rounds: Sequence[float], *, unit: str, at_least: float | None = None) -> Row:

@@ -1,7 +1,7 @@
 """``scripts/scorecard [--quick] [--data FILE …] [ROW …]``: how good it is, beside the others; one table, one JSON file, one page.
 
 All rows, or those that are named; with names, what else is in the JSON file stays.
-A full run writes ``scorecard.json`` and ``docs/scorecard.md``, one with ``--quick`` the same under ``build/scorecard``.
+A full run writes ``scorecard.json``, ``docs/scorecard.md`` and ``docs/scale.md``, one with ``--quick`` the same under ``build/scorecard``.
 """
 
 from __future__ import annotations
@@ -18,21 +18,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.rows import FULL, QUICK, Effort
-from benchmarks.scorecard import page, table
+from benchmarks.scorecard import cluster, page, table
 from benchmarks.scorecard.contents import ROWS, Entry
 from benchmarks.scorecard.figures import FORMAT, Json
 from benchmarks.scorecard.peers import ROOT
 from benchmarks.scorecard.stage import Stage
 from proxy import __version__
 
-JSON, PAGE = "scorecard.json", "scorecard.md"
+JSON, PAGE, SCALE = "scorecard.json", "scorecard.md", "scale.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/scorecard", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"one or more of {', '.join(ROWS)}; without, all")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: for a first look, not for a claim")
-    parser.add_argument("--data", type=Path, action="append", default=[], metavar="FILE", help="conversations and questions; see docs/benchmarks.md")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="conversations and questions; see docs/benchmarks.md",
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave other people's proxies out, also where they are installed")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help=f"write {JSON} and {PAGE} there")
     parser.add_argument("--page", action="store_true", help="measure nothing: make the page anew from the JSON file")
@@ -63,7 +70,10 @@ def _where(folder: Path | None, *, quick: bool) -> tuple[Path, Path]:
 
 def measure(names: Sequence[str], effort: Effort, stage: Stage) -> Iterator[Json]:
     """Each row, printed as soon as it is known. What fails is a row that says so."""
-    print(f"{os.cpu_count()} cores {platform.machine()}, load {os.getloadavg()[0]:.1f}; {effort.rounds} rounds\n\n{table.head()}", flush=True)
+    print(
+        f"{os.cpu_count()} cores {platform.machine()}, load {os.getloadavg()[0]:.1f}; {effort.rounds} rounds\n\n{table.head()}",
+        flush=True,
+    )
     for name in names:
         row = _measured(name, ROWS[name], effort, stage)
         print("\n".join(table.lines(row)), flush=True)
@@ -119,6 +129,7 @@ def _write(report: Json, file: Path, where: Path) -> None:
     where.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     page.write(report, where)
+    cluster.write(report, where.with_name(SCALE))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class Client(asyncio.Protocol):
         self.answer = Answer(0.0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of asyncio's classes
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none of asyncio's classes
 
     async def begin(self, request: bytes) -> Answer:
         """Ask; the answer fills itself."""

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from shutil import which
@@ -76,11 +76,15 @@ class Field:
 
 
 @contextmanager
-def line_up(*, peers: bool) -> Iterator[Field]:
+def line_up(*, peers: bool, memories: int) -> Iterator[Field]:
     with ExitStack() as stack, process(upstream.serve, loop_factory=new_event_loop) as model:
         address = model.started().address
         found, missing = [Contender(DIRECT, address)], {}
-        servers: dict[str, Callable[[str], AbstractContextManager[Started]]] = {NGINX: nginx, BARE: bare, ON: ours}
+        servers: dict[str, Callable[[str], AbstractContextManager[Started]]] = {
+            NGINX: nginx,
+            BARE: bare,
+            ON: partial(ours, memories=memories),
+        }
         if peers:
             servers |= {version(name): start for name, start in PEERS.items()}
         for name, start in servers.items():
@@ -88,7 +92,7 @@ def line_up(*, peers: bool) -> Iterator[Field]:
                 found += _as_contenders(name, *stack.enter_context(start(address)))
             except (NotStarted, OSError) as exc:
                 missing[name] = str(exc)
-        yield Field(model, [_settled(each) for each in found], missing)
+        yield Field(model, list(_settled(found)), missing)
 
 
 def _as_contenders(name: str, address: str, pid: int) -> list[Contender]:
@@ -101,19 +105,19 @@ def _as_contenders(name: str, address: str, pid: int) -> list[Contender]:
     ]
 
 
-def _settled(contender: Contender) -> Contender:
-    """When it has answered something, so that what is loaded with the first request is there."""
-    if contender.pid is None:
-        return contender
-    run(_asked_once(contender))
-    return Contender(contender.name, contender.address, contender.pid, contender.asked, resident_mb(contender.pid))
+def _settled(contenders: Sequence[Contender]) -> Iterator[Contender]:
+    """When they have answered something, so that what is loaded with the first request is there."""
+    run(_asked_once(contenders))
+    for each in contenders:
+        yield each if each.pid is None else replace(each, resident_mb=resident_mb(each.pid))
 
 
-async def _asked_once(contender: Contender) -> None:
-    client = Client(contender.address)
-    for stream in (False, True):
-        await client.ask(contender.asked(stream=stream))
-    client.close()
+async def _asked_once(contenders: Sequence[Contender]) -> None:
+    for each in contenders:
+        client = Client(each.address)
+        for stream in (False, True):
+            await client.ask(each.asked(stream=stream))
+        client.close()
     await asyncio.sleep(SETTLING_S)
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from time import perf_counter
+from typing import Any
 from urllib.request import urlopen
 
 from benchmarks import wire
@@ -119,7 +120,7 @@ def agent_loop(effort: Effort, _stage: Stage) -> Iterator[Figure]:
 
 def _step(turn: int) -> bytes:
     """What the agent sends when it has called its tool *turn* times."""
-    messages: list[dict[str, object]] = [wire.CONVERSATION[0], wire.CONVERSATION[-1]]
+    messages: list[dict[str, Any]] = [wire.CONVERSATION[0], wire.CONVERSATION[-1]]
     for i in range(turn):
         call = {"id": f"call_{i}", "type": "function", "function": {"name": "look", "arguments": f'{{"page":{i}}}'}}
         messages += [

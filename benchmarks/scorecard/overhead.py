@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from shutil import which
 from time import perf_counter, process_time
@@ -45,7 +46,9 @@ def _in_turns(contenders: Iterable[Contender], effort: Effort, measure: Measure)
     return {name: found for name, found in rounds.items() if name not in failed}, failed
 
 
-def _figure(name: str, unit: str, field: Field, rounds: Rounds, failed: Mapping[str, str], *, ours: str = ON, **more: Any) -> Figure:
+def _figure(
+    name: str, unit: str, field: Field, rounds: Rounds, failed: Mapping[str, str], *, ours: str = ON, **more: Any
+) -> Figure:
     return Figure(name, unit, ours, rounds, field.missing | dict(failed), **more)
 
 
@@ -67,7 +70,9 @@ def alone(effort: Effort, stage: Stage) -> Iterator[Figure]:
         clients_us.append((process_time() - used) / requests * 1e6)
         upstream_us.append((cpu_s(pid) - before) / requests * 1e6)
         chunks.append(run(_flood(address, effort.of(2000))))
-    yield Figure("requests a second, 16 clients without a pause", "/s", "our clients", {"our clients": rates[1:], **_wrk(address, effort)})
+    yield Figure(
+        "requests a second, 16 clients without a pause", "/s", "our clients", {"our clients": rates[1:], **_wrk(address, effort)}
+    )
     yield Figure("CPU of a request", "µs", "model API", {"model API": upstream_us[1:], "clients": clients_us[1:]})
     yield Figure("chunks a second, 64 streams without a pause", "/s", "our clients", {"our clients": chunks[1:]})
 
@@ -89,8 +94,8 @@ def _wrk(address: str, effort: Effort) -> Rounds:
     _, _, body = chat(stream=False).partition(b"\r\n\r\n")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "chat.lua"
-        said = json.dumps(body.decode()).replace("\\u", "\\\\u")
-        script.write_text(f'wrk.method = "POST"\nwrk.body = {said}\nwrk.headers["Content-Type"] = "application/json"\n')
+        spelt = json.dumps(body.decode()).replace("\\u", "\\\\u")
+        script.write_text(f'wrk.method = "POST"\nwrk.body = {spelt}\nwrk.headers["Content-Type"] = "application/json"\n')
         argv = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d1s", "-s", str(script), f"{address}/v1/chat/completions"]
         said = [subprocess.run(argv, capture_output=True, text=True, check=False).stdout for _ in range(min(3, effort.rounds))]
     rates = [float(each.partition("Requests/sec:")[2].split()[0]) for each in said if "Requests/sec:" in each]
@@ -133,7 +138,9 @@ def _p99(values: list[float]) -> float:
 
 
 def _added(rounds: Rounds) -> Rounds:
-    """To the way without a proxy, in the same round."""
+    """To the way without a proxy, in the same round; nothing can be said if that could not be measured."""
+    if DIRECT not in rounds:
+        raise RuntimeError("the model API itself could not be measured")
     return {
         name: [with_it - without for with_it, without in zip(found, rounds[DIRECT], strict=True)]
         for name, found in rounds.items()
@@ -158,7 +165,9 @@ def request_cpu(effort: Effort, stage: Stage) -> Iterator[Figure]:
         return (cpu_s(each.pid) - before) / requests * 1e6
 
     rounds, failed = _in_turns(_with_a_process(field), effort, measure)
-    yield _figure("CPU of a plain chat request", "µs", field, rounds, failed, note="a new question each, embedded, kept as a turn")
+    yield _figure(
+        "CPU of a plain chat request", "µs", field, rounds, failed, note="a new question each, embedded, kept as a turn"
+    )
     yield from _beside_bare("CPU of a plain chat request", rounds, {OFF: 1.35})
 
 
@@ -169,43 +178,46 @@ def _with_a_process(field: Field) -> list[Contender]:
 def _beside_bare(name: str, rounds: Rounds, bars: Mapping[str, float]) -> Iterator[Figure]:
     for ours, bar in bars.items():
         if ours in rounds and BARE in rounds:
-            yield ratio(f"{name}, {ours.removeprefix('ours, ')}, by the bare proxy's", "×", rounds[ours], rounds[BARE], at_most=bar)
+            yield ratio(
+                f"{name}, {ours.removeprefix('ours, ')}, by the bare proxy's", "×", rounds[ours], rounds[BARE], at_most=bar
+            )
 
 
 # Streams.
 
 STREAMS = 64
 INTERVAL_US = 20_000
-WINDOW_S, SETTLING_S = 2.5, 0.5
+WINDOW_S, LEAST_WINDOW_S, SETTLING_S = 2.5, 0.2, 0.5
 
 
 def streams(effort: Effort, stage: Stage) -> Iterator[Figure]:
-    """64 at a time, each of 50 tokens a second at uneven intervals, read while all are under way."""
-    field, window_s = stage.field(), WINDOW_S * effort.share
+    """64 at a time (a test's few), each of 50 tokens a second at uneven intervals, read while all are under way."""
+    number = min(STREAMS, max(4, effort.of(4 * STREAMS)))
+    field, window_s = stage.field(), max(LEAST_WINDOW_S, WINDOW_S * effort.share)
     script = Script(chunks=round((window_s + 4 * SETTLING_S) * 1e6 / INTERVAL_US), interval_us=INTERVAL_US)
     gaps: Rounds = defaultdict(list)
 
     def measure(each: Contender) -> float:
-        cost_us, p99_ms = run(_streamed(each, script, window_s))
+        cost_us, p99_ms = run(_streamed(each, number, script, window_s))
         gaps[each.name].append(p99_ms)
         return cost_us
 
     contenders = [each for each in field.contenders if each.name != AGAIN]
     costs, failed = _in_turns(contenders, effort, measure)
     gaps = {name: gaps[name][1:] for name in costs}
-    del costs[DIRECT]
+    costs.pop(DIRECT, None)
     yield _figure("CPU of a streamed chunk", "µs", field, costs, failed)
     yield from _beside_bare("CPU of a streamed chunk", costs, {ON: 1.2})
-    yield _figure(f"time between chunks, {STREAMS} streams of 50 a second, p99", "ms", field, gaps, failed)
+    yield _figure(f"time between chunks, {number} streams of 50 a second, p99", "ms", field, gaps, failed)
 
 
-async def _streamed(contender: Contender, script: Script, window_s: float) -> tuple[float, float]:
-    clients = [Client(contender.address) for _ in range(STREAMS)]
+async def _streamed(contender: Contender, number: int, script: Script, window_s: float) -> tuple[float, float]:
+    clients = [Client(contender.address) for _ in range(number)]
     for each in clients:
         await each.begin(contender.asked(script=script))
     async with asyncio.timeout(30):
         await asyncio.gather(*(each.begun for each in clients))
-    await asyncio.sleep(SETTLING_S)
+    await asyncio.sleep(min(SETTLING_S, window_s))
     began, cpu, chunks = perf_counter(), _cpu_s(contender), sum(each.answer.chunks for each in clients)
     await asyncio.sleep(window_s)
     cpu, chunks = _cpu_s(contender) - cpu, sum(each.answer.chunks for each in clients) - chunks
@@ -224,7 +236,7 @@ def _cpu_s(contender: Contender) -> float:
 
 def _gaps(answer: Answer, *, since: float) -> list[float]:
     times = [each for each in answer.arrivals if each >= since]
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 # Memory.
@@ -241,7 +253,7 @@ def resident(effort: Effort, stage: Stage) -> Iterator[Figure]:
 # A client that leaves.
 
 TIMES = 20
-TOO_LATE_S = 3.0
+TOO_LATE_S = 2.0
 CASES = {"before the first byte": Script(0, silence=True), "in the middle of a stream": Script(1, silence=True)}
 
 

@@ -15,7 +15,7 @@ from benchmarks.scorecard.system import NotStarted, command, free_port
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".peers"
-PINS = Path(__file__).parent / "peers"
+PINS = Path(__file__).parent / "pins"
 Started = tuple[str, int]
 """Its address, and its process id."""
 

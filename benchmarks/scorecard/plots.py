@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from benchmarks.scorecard.figures import Json
 from benchmarks.scorecard.table import spelt
 
-OURS, OTHERS, INK = "#2f6f9f", "#b8c4cc", "#333333"
+OURS, OURS_TOO, OTHERS, INK = "#2f6f9f", "#8fb5d0", "#c4cacd", "#333333"
 BAR_HEIGHT, ROOM, HEAD = 0.2, 0.42, 0.35
 """Inches: of a bar, around the bars of a figure, above all."""
 
@@ -17,11 +18,7 @@ WIDE = 30
 
 
 def have_matplotlib() -> bool:
-    try:
-        import matplotlib as _  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("matplotlib") is not None
 
 
 def compared(row: Json) -> list[Json]:
@@ -47,7 +44,7 @@ def _bars(axes: Any, figure: Json) -> None:
     names = list(figure["measured"])
     spreads = [figure["measured"][name] for name in names]
     medians = [max(each["median"], 0) for each in spreads]
-    colours = [OURS if name == figure["ours"] else OTHERS for name in names]
+    colours = [OURS if name == figure["ours"] else OURS_TOO if name.startswith("ours") else OTHERS for name in names]
     errors = [
         [max(median - max(each["least"], 0), 0) for median, each in zip(medians, spreads, strict=True)],
         [max(each["most"] - median, 0) for median, each in zip(medians, spreads, strict=True)],

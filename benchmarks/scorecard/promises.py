@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from benchmarks.rows import Effort
 from benchmarks.scorecard.figures import Figure, ours
@@ -45,7 +45,7 @@ def faults(effort: Effort, _stage: Stage) -> Iterator[Figure]:
         results = Path(folder) / "results.xml"
         argv = [sys.executable, "-m", "pytest", "tests/faults", "-q", "-p", "no:cacheprovider", f"--junitxml={results}", *chosen]
         subprocess.run(argv, cwd=ROOT, capture_output=True, check=False, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
-        cases = list(ElementTree.parse(results).iter("testcase"))
+        cases = list(ET.parse(results).iter("testcase"))
     failed = [case.get("name", "?") for case in cases if case.find("failure") is not None or case.find("error") is not None]
     skipped = sum(case.find("skipped") is not None for case in cases)
     note = f"{skipped} more could not be brought about here" if skipped else ""

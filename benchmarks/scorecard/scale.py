@@ -87,8 +87,7 @@ def _measured(sizes: Sequence[int], effort: Effort) -> tuple[dict[int, float], d
     """By size: memories written a second while filling, and what was found then."""
     with tempfile.TemporaryDirectory(prefix="memory-proxy-scale-") as folder:
         folders = {size: Path(folder) / str(size) for size in sizes}
-        filled = {size: apart(_fill, folders[size], size) for size in sizes}
-        return filled, apart(_ask, folders, effort.rounds, effort.of(QUERIES), effort.of(SINGLE))
+        return apart(_fill, folders), apart(_ask, folders, effort.rounds, effort.of(QUERIES), effort.of(SINGLE))
 
 
 def _figures(filled: dict[int, float], found: dict[int, Found]) -> Iterator[Figure]:
@@ -113,8 +112,8 @@ def apart(work: Callable[..., T], *arguments: object) -> T:
         return pool.apply(work, arguments)
 
 
-def _fill(folder: Path, size: int) -> float:
-    return asyncio.run(_filled(folder, size))
+def _fill(folders: dict[int, Path]) -> dict[int, float]:
+    return {size: asyncio.run(_filled(folder, size)) for size, folder in folders.items()}
 
 
 async def _filled(folder: Path, size: int) -> float:
@@ -132,7 +131,10 @@ async def _filled(folder: Path, size: int) -> float:
 def _made_up(count: int, source: random.Random, rng: np.random.Generator) -> list[Entry]:
     now = datetime.now(UTC)
     return [
-        Entry(Memory(str(uuid.UUID(int=source.getrandbits(128), version=4)), " ".join(source.choices(WORDS, k=12)), now, now), vector)
+        Entry(
+            Memory(str(uuid.UUID(int=source.getrandbits(128), version=4)), " ".join(source.choices(WORDS, k=12)), now, now),
+            vector,
+        )
         for vector in rng.random((count, DIMENSIONS), dtype=np.float32).tolist()  # of which none is unlike another
     ]
 
@@ -147,7 +149,7 @@ class _OneVector:
     name, dimensions = "one vector", DIMENSIONS
 
     def __init__(self) -> None:
-        self._vector = np.random.default_rng(0).random(DIMENSIONS).tolist()
+        self._vector: list[float] = np.random.default_rng(0).random(DIMENSIONS).tolist()
 
     async def embed_query(self, _text: str) -> Vector:
         return self._vector

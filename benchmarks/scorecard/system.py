@@ -88,16 +88,22 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: int) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise NotStarted(f"ended with status {process.returncode}: {_end_of(log)}")
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                answer.read()
+        if _answers(url):
             return
-        except urllib.error.HTTPError as exc:
-            exc.close()
-            return
-        except OSError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise NotStarted(f"did not answer within {START_S:.0f} s: {_end_of(log)}")
+
+
+def _answers(url: str) -> bool:
+    """Whatever it says."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            answer.read()
+    except urllib.error.HTTPError as exc:
+        exc.close()
+    except OSError:
+        return False
+    return True
 
 
 def _end_of(log: int) -> str:

@@ -84,7 +84,7 @@ class _Answering(asyncio.Protocol):
         self._silenced: _Silenced | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of asyncio's classes
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none of asyncio's classes
 
     def connection_lost(self, _exc: Exception | None) -> None:
         if self._silenced is not None:
