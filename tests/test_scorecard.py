@@ -53,12 +53,12 @@ def test_the_strip_is_right(stage):
 
 
 def test_stores_of_several_sizes_are_measured_in_turns(tmp_path):
-    folders = {5: tmp_path / "small", 60: tmp_path / "large"}
-    filled, found = scale._fill(folders), scale._ask(folders, 2, queries=3, single=2)
+    folders = {scale.Crowd.of(5): tmp_path / "small", scale.Crowd(60, users=3): tmp_path / "large"}
+    filled, found = scale.fill(folders), scale.ask(folders, 2, queries=3, single=2)
     measured = [each.as_json() for each in scale._figures(filled, found)]
-    assert {frozenset(each["measured"]) for each in measured} == {frozenset({"5", "60"})}
-    assert {each["ours"] for each in measured} == {"60"}
-    assert [each["measured"]["60"]["rounds"] for each in measured] == [2, 2, 2, 1, 1, 1]
+    assert {frozenset(each["measured"]) for each in measured} == {frozenset({"5", "60 of 3 users"})}
+    assert {each["ours"] for each in measured} == {"60 of 3 users"}
+    assert [each["measured"]["5"]["rounds"] for each in measured] == [2, 2, 2, 1, 1, 1]
 
 
 def test_a_row_that_fails_says_why_and_the_others_go_on(stage, monkeypatch, capsys):

@@ -44,6 +44,29 @@ WORDS = wire.PROSE.split()
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """*size* memories, as many of each of so many *users*."""
+
+    size: int
+    users: int
+
+    @classmethod
+    def of(cls, size: int) -> Crowd:
+        """One each, at least."""
+        return cls(size, min(USERS, size))
+
+    def __str__(self) -> str:
+        return f"{self.size:,}" if self.users == min(USERS, self.size) else f"{self.size:,} of {self.users:,} users"
+
+    @property
+    def each(self) -> int:
+        return self.size // self.users
+
+    def one(self, source: random.Random) -> Owner:
+        return _owner(source.randrange(self.users))
+
+
 @dataclass(slots=True)
 class Found:
     """Of one store: *p50_ms*, *p99_ms* and *upserts* (a second, one at a time) by round. Sizes in MB."""
@@ -58,50 +81,46 @@ class Found:
 
 
 def scale(effort: Effort, _stage: Stage) -> Iterator[Figure]:
-    sizes = [effort.of(size) for size in SIZES]
-    filled, found = _measured(sizes, effort)
-    yield from _figures(filled, found)
+    yield from _figures(*_measured([Crowd.of(effort.of(size)) for size in SIZES], effort))
 
 
 def million(effort: Effort, _stage: Stage) -> Iterator[Figure]:
-    """Its own row, as it needs some minutes, 3 GB of memory and as much of the disk."""
-    sizes = [effort.of(SMALL), effort.of(MILLION)]
-    filled, found = _measured(sizes, effort)
+    """Its own row, as it needs some minutes, 3 GB of memory and as much of the disk.
+
+    What a search takes depends on how many memories its user has, so there is also a small store in which each has as many.
+    """
+    large, small = Crowd.of(effort.of(MILLION)), Crowd.of(effort.of(SMALL))
+    alike = Crowd(small.size, max(1, small.size // large.each))
+    filled, found = _measured([small, alike, large], effort)
     yield from _figures(filled, found)
-    small, large = (found[size] for size in sizes)
-    name = f"recall at {sizes[1]:,} by recall at {sizes[0]:,}, p50"
-    yield ratio(name, "×", large.p50_ms, small.p50_ms, at_most=3)
-    per_million = 1_000_000 / sizes[1]
-    yield ours("disk, a million memories", "MB", large.disk_mb * per_million)
+    yield ratio(f"recall at {large} by recall at {small}, p50", "×", found[large].p50_ms, found[small].p50_ms, at_most=3)
+    yield ratio(f"… by recall at {alike}, with as many each, p50", "×", found[large].p50_ms, found[alike].p50_ms)
+    per_million = 1_000_000 / large.size
+    yield ours("disk, a million memories", "MB", found[large].disk_mb * per_million)
+    taken = {"anonymous": [found[large].anonymous_mb * per_million], "mapped": [found[large].mapped_mb * per_million]}
     note = "anonymous: of the process's own; mapped: pages of the store's files, which the system takes back when it needs room"
-    yield Figure(
-        "memory, a million memories",
-        "MB",
-        "anonymous",
-        {"anonymous": [large.anonymous_mb * per_million], "mapped": [large.mapped_mb * per_million]},
-        note=note,
-    )
+    yield Figure("memory, a million memories", "MB", "anonymous", taken, note=note)
 
 
-def _measured(sizes: Sequence[int], effort: Effort) -> tuple[dict[int, float], dict[int, Found]]:
-    """By size: memories written a second while filling, and what was found then."""
+def _measured(crowds: Sequence[Crowd], effort: Effort) -> tuple[dict[Crowd, float], dict[Crowd, Found]]:
+    """For each, memories written a second while filling, and what was found then."""
     with tempfile.TemporaryDirectory(prefix="memory-proxy-scale-") as folder:
-        folders = {size: Path(folder) / str(size) for size in sizes}
-        return apart(_fill, folders), apart(_ask, folders, effort.rounds, effort.of(QUERIES), effort.of(SINGLE))
+        folders = {crowd: Path(folder) / str(i) for i, crowd in enumerate(crowds)}
+        return apart(fill, folders), apart(ask, folders, effort.rounds, effort.of(QUERIES), effort.of(SINGLE))
 
 
-def _figures(filled: dict[int, float], found: dict[int, Found]) -> Iterator[Figure]:
-    largest = f"{max(found):,}"
+def _figures(filled: dict[Crowd, float], found: dict[Crowd, Found]) -> Iterator[Figure]:
+    largest = max(found, key=lambda crowd: crowd.size)
 
     def figure(name: str, unit: str, of: Callable[[Found], Sequence[float]], **more: Any) -> Figure:
-        return Figure(name, unit, largest, {f"{size:,}": of(each) for size, each in found.items()}, **more)
+        return Figure(name, unit, str(largest), {str(crowd): of(each) for crowd, each in found.items()}, **more)
 
-    note = f"by number of memories, over {min(USERS, max(found)):,} users; embedding excluded"
+    note = f"by number of memories, over {largest.users:,} users at most; embedding excluded"
     yield figure("recall, p50", "ms", lambda each: each.p50_ms, note=note)
     yield figure("recall, p99", "ms", lambda each: each.p99_ms)
     yield figure("memories written a second, one at a time", "/s", lambda each: each.upserts)
-    bulk = {f"{size:,}": [rate] for size, rate in filled.items()}
-    yield Figure("memories written a second, all of a user's at once", "/s", largest, bulk)
+    bulk = {str(crowd): [rate] for crowd, rate in filled.items()}
+    yield Figure("memories written a second, all of a user's at once", "/s", str(largest), bulk)
     yield figure("start: opening the store", "s", lambda each: [each.opened_s])
     yield figure("disk", "MB", lambda each: [each.disk_mb])
 
@@ -112,20 +131,19 @@ def apart(work: Callable[..., T], *arguments: object) -> T:
         return pool.apply(work, arguments)
 
 
-def _fill(folders: dict[int, Path]) -> dict[int, float]:
-    return {size: asyncio.run(_filled(folder, size)) for size, folder in folders.items()}
+def fill(folders: dict[Crowd, Path]) -> dict[Crowd, float]:
+    return {crowd: asyncio.run(_filled(folder, crowd)) for crowd, folder in folders.items()}
 
 
-async def _filled(folder: Path, size: int) -> float:
-    users, source, rng = min(USERS, size), random.Random(size), np.random.default_rng(size)
-    seconds = 0.0
+async def _filled(folder: Path, crowd: Crowd) -> float:
+    source, rng, seconds = random.Random(crowd.size), np.random.default_rng(crowd.size), 0.0
     async with open_store(config.Store(path=str(folder)), DIMENSIONS) as store:
-        for i in range(users):
-            entries = _made_up(size // users, source, rng)
+        for i in range(crowd.users):
+            entries = _made_up(crowd.each, source, rng)
             began = perf_counter()
             await store.upsert(_owner(i), entries)
             seconds += perf_counter() - began
-    return size // users * users / seconds
+    return crowd.each * crowd.users / seconds
 
 
 def _made_up(count: int, source: random.Random, rng: np.random.Generator) -> list[Entry]:
@@ -161,51 +179,62 @@ class _OneVector:
         pass
 
 
-def _ask(folders: dict[int, Path], rounds: int, queries: int, single: int) -> dict[int, Found]:
+def ask(folders: dict[Crowd, Path], rounds: int, queries: int, single: int) -> dict[Crowd, Found]:
     return asyncio.run(_asked(folders, rounds, queries, single))
 
 
-async def _asked(folders: dict[int, Path], rounds: int, queries: int, single: int) -> dict[int, Found]:
+async def _asked(folders: dict[Crowd, Path], rounds: int, queries: int, single: int) -> dict[Crowd, Found]:
     """All stores are open at the same time, and take turns."""
-    found = {size: Found(disk_mb=_disk_mb(folder)) for size, folder in folders.items()}
     async with AsyncExitStack() as stack:
-        stores, recalls = {}, {}
-        for size, folder in folders.items():
-            before, began = _memory_mb(), perf_counter()
-            stores[size] = await stack.enter_async_context(open_store(config.Store(path=str(folder)), DIMENSIONS))
-            found[size].opened_s = perf_counter() - began
-            recalls[size] = Recall(stores[size], _OneVector(), config.Recall(min_score=0, deadline_ms=60_000))
-            await _recall_ms(recalls[size], size, queries, seed=-1)
-            anonymous, mapped = _memory_mb()
-            found[size].anonymous_mb, found[size].mapped_mb = anonymous - before[0], mapped - before[1]
+        opened = {crowd: await _Opened.open(stack, folder, crowd, queries) for crowd, folder in folders.items()}
         for i in range(rounds):
-            for size, each in found.items():
-                times = await _recall_ms(recalls[size], size, queries, seed=i)
-                each.p50_ms.append(median(times))
-                each.p99_ms.append(quantiles(times, n=100, method="inclusive")[98] if len(times) > 1 else times[0])
-                each.upserts.append(await _upserts(stores[size], size, single, seed=i))
-    return found
+            for each in opened.values():
+                await each.round(queries, single, seed=i)
+    return {crowd: each.found for crowd, each in opened.items()}
 
 
-async def _recall_ms(recall: Recall, size: int, queries: int, *, seed: int) -> list[float]:
-    """Of random users, each with the same words."""
-    source, times = random.Random(seed), []
-    for _ in range(queries):
-        owner, began = _owner(source.randrange(min(USERS, size))), perf_counter()
-        found = await recall.recall(owner, Asked(wire.QUESTION))
-        times.append((perf_counter() - began) * 1000)
-        if found.trouble or not found.notes:
-            raise RuntimeError(found.trouble or "nothing was found")
-    return times
+class _Opened:
+    """A store at work, and what was found of it so far."""
 
+    def __init__(self, store: MemoryStore, crowd: Crowd, found: Found) -> None:
+        self._store = store
+        self._crowd = crowd
+        self._recall = Recall(store, _OneVector(), config.Recall(min_score=0, deadline_ms=60_000))
+        self.found = found
 
-async def _upserts(store: MemoryStore, size: int, count: int, *, seed: int) -> float:
-    source = random.Random(f"{size} {seed}")
-    entries = _made_up(count, source, np.random.default_rng(seed))
-    began = perf_counter()
-    for each in entries:
-        await store.upsert(_owner(source.randrange(min(USERS, size))), [each])
-    return count / (perf_counter() - began)
+    @classmethod
+    async def open(cls, stack: AsyncExitStack, folder: Path, crowd: Crowd, queries: int) -> _Opened:
+        found, before, began = Found(disk_mb=_disk_mb(folder)), _memory_mb(), perf_counter()
+        opened = cls(await stack.enter_async_context(open_store(config.Store(path=str(folder)), DIMENSIONS)), crowd, found)
+        found.opened_s = perf_counter() - began
+        await opened.recall_ms(queries, seed=-1)
+        found.anonymous_mb, found.mapped_mb = (now - then for now, then in zip(_memory_mb(), before, strict=True))
+        return opened
+
+    async def round(self, queries: int, single: int, *, seed: int) -> None:
+        times = await self.recall_ms(queries, seed=seed)
+        self.found.p50_ms.append(median(times))
+        self.found.p99_ms.append(quantiles(times, n=100, method="inclusive")[98] if len(times) > 1 else times[0])
+        self.found.upserts.append(await self._upserts(single, seed=seed))
+
+    async def recall_ms(self, queries: int, *, seed: int) -> list[float]:
+        """Of random users, each with the same words."""
+        source, times = random.Random(seed), []
+        for _ in range(queries):
+            owner, began = self._crowd.one(source), perf_counter()
+            found = await self._recall.recall(owner, Asked(wire.QUESTION))
+            times.append((perf_counter() - began) * 1000)
+            if found.trouble or not found.notes:
+                raise RuntimeError(found.trouble or "nothing was found")
+        return times
+
+    async def _upserts(self, count: int, *, seed: int) -> float:
+        source = random.Random(f"{self._crowd} {seed}")
+        entries = _made_up(count, source, np.random.default_rng(seed))
+        began = perf_counter()
+        for each in entries:
+            await self._store.upsert(self._crowd.one(source), [each])
+        return count / (perf_counter() - began)
 
 
 def _disk_mb(folder: Path) -> float:
