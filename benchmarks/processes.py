@@ -19,8 +19,9 @@ class Process:
 
     address: str
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, pid: int) -> None:
         self._pipe = pipe
+        self.pid = pid
 
     def started(self) -> Process:
         """Itself, once it has an address; ``EOFError`` if it fails to start."""
@@ -45,9 +46,10 @@ def process(serving: Callable[..., Serving], *arguments: object, loop_factory: L
     here, there = spawn.Pipe()
     child = spawn.Process(target=_run, args=(there, serving, arguments, loop_factory), daemon=True)
     child.start()
+    assert child.pid is not None
     there.close()  # so that a child which fails to start is an EOFError here, not a wait for ever
     try:
-        yield Process(here)
+        yield Process(here, child.pid)
     finally:
         child.terminate()
         child.join()
