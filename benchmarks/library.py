@@ -38,7 +38,7 @@ LINES = {"Content-Type": "application/x-ndjson"}
 def library(effort: Effort) -> Iterator[Row]:
     memories, users = effort.of(MEMORIES), effort.of(USERS)
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_fill(folder, memories, users))
+        asyncio.run(fill(folder, memories, users))
         with process(serve_stored, folder, loop_factory=new_event_loop) as server, _client(server) as client:
             yield from _rows(client, effort, memories, users)
 
@@ -47,7 +47,7 @@ def _client(server: Process) -> httpx.Client:
     return httpx.Client(base_url=f"{server.started().address}/memory/v1", timeout=120)
 
 
-async def _fill(folder: str, memories: int, users: int) -> None:
+async def fill(folder: str, memories: int, users: int) -> None:
     async with open_store(config.Store(path=folder), DIMENSIONS) as store:
         for i in range(users):
             await store.upsert(Owner(f"user-{i}"), made_up(memories // users, seed=i))

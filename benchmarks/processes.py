@@ -19,8 +19,9 @@ class Process:
 
     address: str
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, pid: int) -> None:
         self._pipe = pipe
+        self.pid = pid
 
     def started(self) -> Process:
         """Itself, once it has an address; ``EOFError`` if it fails to start."""
@@ -45,9 +46,10 @@ def process(serving: Callable[..., Serving], *arguments: object, loop_factory: L
     here, there = spawn.Pipe()
     child = spawn.Process(target=_run, args=(there, serving, arguments, loop_factory), daemon=True)
     child.start()
+    assert child.pid is not None
     there.close()  # so that a child which fails to start is an EOFError here, not a wait for ever
     try:
-        yield Process(here)
+        yield Process(here, child.pid)
     finally:
         child.terminate()
         child.join()
@@ -57,15 +59,21 @@ def _run(
     pipe: Connection, serving: Callable[..., Serving], arguments: tuple[object, ...], loop_factory: LoopFactory | None
 ) -> None:
     async def run() -> None:
+        orphaned = asyncio.Event()
         async with serving(*arguments) as address:
             pipe.send(address)
-            asyncio.get_running_loop().add_reader(pipe.fileno(), _answer, pipe)
-            await asyncio.Event().wait()
+            asyncio.get_running_loop().add_reader(pipe.fileno(), _answer, pipe, orphaned)
+            await orphaned.wait()
 
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(run())
 
 
-def _answer(pipe: Connection) -> None:
-    pipe.recv()
-    pipe.send(time.process_time())
+def _answer(pipe: Connection, orphaned: asyncio.Event) -> None:
+    try:
+        pipe.recv()
+        pipe.send(time.process_time())
+    except (EOFError, OSError):
+        # Whoever asks was killed: one that went on would take a core for ever, and spoil what others measure.
+        asyncio.get_running_loop().remove_reader(pipe.fileno())
+        orphaned.set()

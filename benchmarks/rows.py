@@ -29,12 +29,19 @@ QUICK = Effort(rounds=3, share=0.25)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """*met* is ``None`` where there is no bar, or where nothing could be measured."""
+    """*met* is ``None`` where there is no bar, or where nothing could be measured.
+
+    *rounds*, *unit* and the two bars say the same in numbers; of a ratio these are the ratios.
+    """
 
     figure: str
     measured: str
     bar: str = ""
     met: bool | None = None
+    rounds: Sequence[float] = ()
+    unit: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
 
     def line(self, command: str) -> str:
         """One line of the table; *command* measures it alone."""
@@ -55,19 +62,22 @@ def ratio(figure: str, rounds: Sequence[tuple[float, float]], *, unit: str, at_m
     spread = Spread([ours / bare for bare, ours in rounds])
     bare, ours = (statistics.median(costs) for costs in zip(*rounds, strict=True))
     measured = f"{spread.text('.2f')} × = {ours:.0f} / {bare:.0f} {unit}"
-    return Row(figure, measured, *_bar(spread.median, operator.le, "≤", at_most, "×"))
+    return Row(figure, measured, *_bar(spread.median, operator.le, "≤", at_most, "×"), spread.rounds, "×", at_most)
 
 
 def value(figure: str, rounds: Sequence[float], *, unit: str, form: str = ".1f", at_most: float | None = None) -> Row:
     """A figure of which less is better."""
     spread = Spread(rounds)
-    return Row(figure, f"{spread.text(form)} {unit}", *_bar(spread.median, operator.le, "≤", at_most, unit))
+    return Row(
+        figure, f"{spread.text(form)} {unit}", *_bar(spread.median, operator.le, "≤", at_most, unit), rounds, unit, at_most
+    )
 
 
 def speed(figure: str, rounds: Sequence[float], *, unit: str, at_least: float | None = None) -> Row:
     """A figure of which more is better."""
     spread = Spread(rounds)
-    return Row(figure, f"{spread.text('.0f')} {unit}", *_bar(spread.median, operator.ge, "≥", at_least, unit))
+    bar = _bar(spread.median, operator.ge, "≥", at_least, unit)
+    return Row(figure, f"{spread.text('.0f')} {unit}", *bar, rounds, unit, at_least=at_least)
 
 
 def once(
@@ -81,7 +91,8 @@ def once(
 ) -> Row:
     """A figure that comes out the same each time, so that one round is enough."""
     meets, sign, bar = (operator.le, "≤", at_most) if at_least is None else (operator.ge, "≥", at_least)
-    return Row(figure, f"{measured:{form}} {unit}".rstrip(), *_bar(measured, meets, sign, bar, unit))
+    text = f"{measured:{form}} {unit}".rstrip()
+    return Row(figure, text, *_bar(measured, meets, sign, bar, unit), [measured], unit, at_most, at_least)
 
 
 def alone(name: str, benchmark: Benchmark) -> None:
@@ -98,11 +109,11 @@ class Spread:
     """Several measurements of one figure; the median counts."""
 
     def __init__(self, rounds: Sequence[float]) -> None:
-        self._rounds = rounds
+        self.rounds = rounds
         self.median = statistics.median(rounds)
 
     def text(self, form: str) -> str:
-        return f"{self.median:{form}} ({min(self._rounds):{form}} – {max(self._rounds):{form}})"
+        return f"{self.median:{form}} ({min(self.rounds):{form}} – {max(self.rounds):{form}})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

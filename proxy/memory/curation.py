@@ -59,7 +59,10 @@ def accept(_: Memory | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A memory that is to be. *importance* ``None``: what its type is worth. *valid_until* ``None``: what its type is given."""
+    """A memory that is to be. *importance* ``None``: what its type is worth. *valid_until* ``None``: what its type is given.
+
+    *created_at*: when it was known first; ``None``: it is new.
+    """
 
     content: str
     type: str = "semantic"
@@ -70,6 +73,7 @@ class Draft:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     key: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ class Curation:
         await self._embedder.embed_documents([each.content for _, each in new])
         async with self._remember.writing:
             at = clock.now()
-            new = [(owner, _made_at(each, at + n * _TICK)) for n, (owner, each) in enumerate(new)]
+            dated = [each.created_at for _, each in drafts]
+            new = [(owner, _made_at(each, at + n * _TICK, dated[n])) for n, (owner, each) in enumerate(new)]
             added: dict[int, Memory] = {}
             for owner in dict.fromkeys(owner for owner, _ in drafts):
                 mine = {n: each for n, (whose, each) in enumerate(new) if whose == owner}
@@ -383,8 +388,8 @@ def _state(memory: Memory) -> bytes:
     return orjson.dumps(memory, option=orjson.OPT_SORT_KEYS)
 
 
-def _made_at(memory: Memory, at: datetime) -> Memory:
-    return replace(memory, created_at=at, updated_at=at)
+def _made_at(memory: Memory, at: datetime, known_since: datetime | None) -> Memory:
+    return replace(memory, created_at=known_since or at, updated_at=at)
 
 
 def _since(memory: Memory) -> datetime:

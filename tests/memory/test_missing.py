@@ -19,7 +19,7 @@ async def test_every_call_to_the_store_says_why():
     calls = [
         *[look(store, ANN, Query("q", None), limit=1), store.upsert(ANN, []), store.get(ANN, []), store.find(ANN, [])],
         *[store.list(ANN, limit=1), store.delete(ANN, []), store.count(None), store.touch(), store.revise(ANN, [])],
-        *[store.erase(ANN), store.purge(), store.owner_of("i"), store.scan(None, limit=1)],
+        *[store.erase(ANN), store.purge(), store.owners_of(["i"]), store.scan(None, limit=1)],
         store.expired(datetime.now(UTC), datetime.now(UTC), None, limit=1),
     ]
     for call in calls:

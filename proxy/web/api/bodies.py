@@ -139,8 +139,9 @@ class NewMemory(_Written):
     session: Session | None = None
     scope: AnyScope = "user"
     metadata: Metadata = Field(default_factory=dict)
-    valid_from: Annotated[Time | None, Field(description="Since when it holds; without it, since now.")] = None
+    valid_from: Annotated[Time | None, Field(description="Since when it holds; without it, since it was made.")] = None
     valid_until: Annotated[Time | None, Field(description="When it ends; without it, as its type does.")] = None
+    created_at: Annotated[Time | None, Field(description="When it was made, if it was known before; without it, now.")] = None
 
     @model_validator(mode="after")
     def _check_scope(self) -> Self:

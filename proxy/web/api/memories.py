@@ -153,6 +153,7 @@ def _draft(body: NewMemory) -> tuple[Owner, Draft]:
         metadata=body.metadata,
         valid_from=body.valid_from,
         valid_until=body.valid_until,
+        created_at=body.created_at,
     )
     return _owner(body), draft
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import uuid
 from array import array
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 
-from proxy.core.models import Owner
+from proxy.core.models import CATEGORY_OF, TURN, TYPE_OF, Owner
 from proxy.errors import BadRequest, Conflict
+from proxy.memory import clock
 from proxy.memory.pace import Pace
 from proxy.memory.store import Kept
 from proxy.memory.transfer import Transfer, given_to
+from proxy.memory.worth import IMPORTANCE_OF
 from proxy.web.api.bodies import ExportAsked, ImportAsked, Imported, MemoryRecord
 from proxy.web.api.operation import LINES, Call, Operation, answer, bad_request
 from proxy.web.api.rendering import render, to_memory
@@ -38,6 +41,8 @@ class Line(MemoryRecord):
 
 
 _LINE = TypeAdapter(Line)
+_REQUIRED = {name for name, each in Line.model_fields.items() if each.is_required()}
+_IDS = uuid.UUID("3c1f4f0a-9a35-4b0c-8f7b-5c3a1f5de2b1")
 
 
 async def export_memories(call: Call) -> web.StreamResponse:
@@ -118,7 +123,7 @@ async def _numbered(request: web.Request) -> AsyncIterator[tuple[int, bytes]]:
 
 
 def _arrival(number: int, line: bytes, query: ImportAsked, transfer: Transfer) -> Kept:
-    record = _read(number, line)
+    record = _read(number, line, query)
     memory, owner = to_memory(record), Owner(record.user, record.tenant)
     target = Owner(query.user or owner.user, query.tenant or owner.tenant)
     if memory.scope == "global":
@@ -126,14 +131,46 @@ def _arrival(number: int, line: bytes, query: ImportAsked, transfer: Transfer) -
     return Kept(target, memory if target == owner else given_to(owner, target, memory), _vector(number, record, transfer))
 
 
-def _read(number: int, line: bytes) -> Line:
+def _read(number: int, line: bytes, query: ImportAsked) -> Line:
     try:
-        orjson.loads(line)
+        value = orjson.loads(line)
+        if isinstance(value, dict) and not value.keys() >= _REQUIRED:
+            line = orjson.dumps(_completed(value, query), option=orjson.OPT_UTC_Z)
         return _LINE.validate_json(line, strict=True)
     except orjson.JSONDecodeError as exc:
         raise BadRequest(f"line {number}: is not JSON: {exc.msg.partition(':')[0]}") from None
     except ValidationError as exc:
         raise bad_request(exc, f"line {number}: ") from None
+
+
+def _completed(value: dict[str, Any], query: ImportAsked) -> dict[str, Any]:
+    """What comes from elsewhere may say no more than a content: the rest is as of a memory that is added now.
+
+    Its id follows from what it says, so that the same brought twice is there once.
+    """
+    value = ({"user": query.user} if query.user is not None else {}) | value
+    # Also for what is no text, which is found out later.
+    named = str(value.get("type") or TYPE_OF.get(str(value.get("category")), "semantic"))
+    created_at = value.get("created_at") or clock.now()
+    defaults: dict[str, Any] = {
+        "id": str(uuid.uuid5(_IDS, repr([value.get(each) for each in ("tenant", "user", "content", "session")]))),
+        "category": "turn" if named == TURN else CATEGORY_OF.get(named, "fact"),
+        "type": named,
+        "importance": IMPORTANCE_OF.get(named, 0.5),
+        "session": None,
+        "scope": "user",
+        "metadata": {},
+        "created_at": created_at,
+        "updated_at": created_at,
+        "valid_from": created_at,
+        "valid_until": None,
+        "replaces": None,
+        "conflicts": [],
+        "access_count": 0,
+        "last_accessed_at": None,
+        "source": "import",
+    }
+    return defaults | value
 
 
 def _vector(number: int, record: Line, transfer: Transfer) -> Sequence[float]:

@@ -529,3 +529,11 @@ async def test_head_is_get_without_a_body(api: API, ada: str) -> None:
     # What is written behind a head alone would be taken for the next answer.
     assert (await api.head(f"/export?user={ada}")).content == b""
     assert (await api.get(f"/memories/{memory['id']}")).json() == memory
+
+
+async def test_what_was_known_before_keeps_its_time(api: API, ada: str) -> None:
+    old = await add(api, ada, "Lived in Oslo", created_at="2020-02-03T04:05:06+01:00")
+    assert (old["created_at"], old["valid_from"]) == ("2020-02-03T03:05:06Z",) * 2
+    await add(api, ada, "Lives in Rome")
+    assert await listed(api, ada) == ["Lives in Rome", "Lived in Oslo"]
+    assert await listed(api, ada, until="2021-01-01") == ["Lived in Oslo"]

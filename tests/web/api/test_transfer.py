@@ -150,6 +150,33 @@ async def test_of_facts_with_the_same_name_the_last_one_holds(api: API, ada: str
     assert await listed(api, ada, past=True) == []
 
 
+async def test_what_comes_from_elsewhere_may_say_no_more_than_its_content(api: API, ada: str) -> None:
+    bare = [
+        {"content": "Likes tea"},
+        {"content": "Prefers Python", "category": "preference", "created_at": "2020-02-03", "importance": 1},
+        {"content": "Uses git", "type": "procedural", "metadata": {"from": "notes"}},
+    ]
+    for created in (3, 0):
+        response = await api.post(f"/import?user={ada}", content=lines(*bare), headers=LINES)
+        assert response.json() == {"object": "import", "imported": 3, "created": created, "updated": 3 - created}
+    found = {each["content"]: each for each in (await api.get("/memories", params={"user": ada})).json()["data"]}
+    assert {content: (each["category"], each["type"], each["importance"], each["source"]) for content, each in found.items()} == {
+        "Likes tea": ("fact", "semantic", 0.5, "import"),
+        "Prefers Python": ("preference", "preference", 1.0, "import"),
+        "Uses git": ("fact", "procedural", 0.8, "import"),
+    }
+    old = found["Prefers Python"]
+    assert (old["created_at"], old["updated_at"], old["valid_from"]) == ("2020-02-03T00:00:00Z",) * 3
+    response = await api.post("/import", content=lines({"content": "Likes tea"}), headers=LINES)
+    assert error(response) == (400, "bad_request", "user")
+
+
+@pytest.mark.parametrize("wrong", [{"type": []}, {"category": {}}, {"type": 7}, {"created_at": []}, {"user": 1}])
+async def test_what_it_says_must_be_right_all_the_same(api: API, ada: str, wrong: dict[str, Any]) -> None:
+    response = await api.post(f"/import?user={ada}", content=lines({"content": "Likes tea", **wrong}), headers=LINES)
+    assert error(response) == (400, "bad_request", next(iter(wrong)))
+
+
 @pytest.mark.parametrize(
     ("line", "param", "text"),
     [
