@@ -95,8 +95,9 @@ def test_the_level_changes_for_loggers_in_use(configured, capfd):
     ]
 
 
-def test_where_the_log_is_not_ours_its_level_stays():
+def test_where_the_log_is_not_ours_its_level_stays(monkeypatch):
     root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler()])
     before = [root.level, *(each.level for each in root.handlers)]
     logs.set_level(Log(level="error"))
     assert [root.level, *(each.level for each in root.handlers)] == before

@@ -87,7 +87,7 @@ def test_an_edit_overwrites_nobodys_and_loses_nothing(id_, folder, run):
     (folder / "editor").write_text(f"#!/bin/sh\n{shlex.join(other)} </dev/null >/dev/null 2>&1\necho Was slower >$1\n")
     (folder / "editor").chmod(0o700)
     status, seen = on_terminal("memories", "edit", id_, EDITOR=str(folder / "editor"), TMPDIR=str(folder))
-    said = re.fullmatch(r"memory-proxy: It has changed since it was read: .* Your text is in (\S+)\.\n", seen)
+    said = re.fullmatch(r"memory-proxy: It is not, or no longer, what was read: .* Your text is in (\S+)\.\n", seen)
     assert (status, said is not None) == (1, True), seen
     assert run("memories", "show", id_, "--json").json["content"] == "Was quicker"
     assert Path(said[1]).read_text() == "Was slower\n"

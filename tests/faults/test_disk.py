@@ -73,7 +73,9 @@ async def test_on_a_full_disk_chats_go_on_and_the_journal_has_what_they_tell(dis
     assert [await client.chat(proxy, liked) for liked in ("kiwis", "limes")] == [STORE] * 2
     assert await client.chat(proxy, "plums", stream=False) == STORE
     assert await client.ready(proxy) == {"store": OUT_OF_ORDER, "embedder": OK, "journal": OK}
-    assert "is full: 33.5 MB free" in (await asyncio.to_thread(proxy.logged, "out of order"))["why"]
+    # What is free differs by what the journal has taken by then.
+    why = (await asyncio.to_thread(proxy.logged, "out of order"))["why"]
+    assert re.search(r"is full: [23]\d\.\d MB free, 67\.1 MB needed; make room", why)
     (disk / "filler").unlink()
     await asyncio.to_thread(proxy.logged, "in order again")
     await until_status(client, proxy, "ok")
