@@ -49,7 +49,7 @@ from proxy.web.api.table import OPERATIONS
 from proxy.web.chat import chat
 from proxy.web.doors import DOORS, Caller, open_doors
 from proxy.web.drain import Drain
-from proxy.web.metrics import METRICS, Metrics, count_requests, show
+from proxy.web.metrics import METRICS, Metrics, show
 from proxy.web.middleware import log_and_answer_errors
 from proxy.web.not_http import SERVER_LOG
 from proxy.web.passage import Route, passage_of
@@ -78,8 +78,7 @@ def make_app(config: Config) -> web.Application:
             app[SETTINGS] = Settings(config, partial(_in_force, memory.recall))
             yield
 
-    around = [count_requests, log_and_answer_errors] if config.metrics.enabled else [log_and_answer_errors]
-    app = web.Application(client_max_size=config.limits.request_bytes, middlewares=around)
+    app = web.Application(client_max_size=config.limits.request_bytes, middlewares=[log_and_answer_errors])
     app.cleanup_ctx.append(lifespan)
     app.on_shutdown.append(_send_listeners_away)
     if config.metrics.enabled:

@@ -6,6 +6,6 @@ No label holds what a caller chose: no user, tenant, session, path, model or tex
 
 from __future__ import annotations
 
-from proxy.web.metrics.exposition import METRICS, Metrics, count_requests, show
+from proxy.web.metrics.exposition import METRICS, Metrics, show
 
-__all__ = ["METRICS", "Metrics", "count_requests", "show"]
+__all__ = ["METRICS", "Metrics", "show"]

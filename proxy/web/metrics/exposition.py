@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Info, PlatformCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
@@ -11,7 +10,6 @@ from proxy import __version__
 from proxy.config import Store
 from proxy.web.metrics.parts import PartMetrics
 from proxy.web.metrics.requests import RequestMetrics
-from proxy.web.passage import passage_of
 
 # When a series began is of use to few, and a second line for each.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -45,12 +43,3 @@ async def show(request: web.Request) -> web.Response:
     """``/metrics``. Answers although parts are out of order: what they can't say is left out."""
     body, content_type = await request.app[METRICS].render(request.app, request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type})
-
-
-@web.middleware
-async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Around everything else, so that it sees how a request ended."""
-    try:
-        return await handler(request)
-    finally:
-        request.app[METRICS].requests.ended(passage_of(request))
