@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from proxy.core import places
 from proxy.core.models import Memory, Owner
 from proxy.memory.store import Kept, MemoryStore
 
 Around = dict[str, tuple[Memory, ...]]
+_NOBODY: Mapping[str, Memory] = MappingProxyType({})
 
 
-async def neighbours(store: MemoryStore, records: Sequence[Kept]) -> Around:
-    """By id, the turns that stand beside each of *records*, as far as they are there; nothing for what is no turn."""
-    there = {each.memory.id: each.memory for each in records}
+async def neighbours(store: MemoryStore, records: Sequence[Kept], known: Mapping[str, Memory] = _NOBODY) -> Around:
+    """By id, the turns that stand beside each of *records*, as far as they are there; nothing for what is no turn.
+
+    *known*: others of the same owners, by id, that need not be read, or are not there yet.
+    """
+    there = {**known, **{each.memory.id: each.memory for each in records}}
     wanted = {each.memory.id: _beside(each.memory) for each in records}
     missing: dict[Owner, set[str]] = {}
     for each in records:

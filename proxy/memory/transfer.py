@@ -17,6 +17,7 @@ from proxy.memory import clock
 from proxy.memory.curation import without_secrets
 from proxy.memory.embedder import Embedder, Vector
 from proxy.memory.indexing import dense_text, dense_vector
+from proxy.memory.neighbours import neighbours
 from proxy.memory.pace import Pace
 from proxy.memory.remember import Keeping, Remember
 from proxy.memory.store import Entry, Kept, MemoryStore, Which
@@ -108,7 +109,7 @@ class Transfer:
         return replace(memory, content=content or "", reply=reply, speaker=speaker, metadata=metadata, flagged=flagged)
 
     async def _bring(self, owner: Owner, arrivals: Sequence[Kept], by_id: Mapping[str, Memory]) -> int:
-        around, model = await self._around(owner, arrivals, by_id), self.model
+        around, model = await neighbours(self._store, arrivals, by_id), self.model
         await self._vectors(arrivals, around)  # so that it is known already when writers wait for each other
         async with self._remember.writing:
             # Not before: meanwhile the store may have been moved to another model, of which no vector came along.
@@ -131,14 +132,6 @@ class Transfer:
             *others, _ = sorted(found, key=lambda each: (each.updated_at, each.id))
             if others:
                 await self._store.revise(owner, [replace(each, valid_until=now, updated_at=now) for each in others])
-
-    async def _around(self, owner: Owner, arrivals: Sequence[Kept], by_id: Mapping[str, Memory]) -> dict[str, list[Memory]]:
-        """By turn, the turns before and after it, if they come along or are there."""
-        beside = {each.memory.id: _beside(each.memory) for each in arrivals}
-        missing = {id_ for ids in beside.values() for id_ in ids} - by_id.keys()
-        there = {each.id: each for each in await self._store.get(owner, sorted(missing))} if missing else {}
-        known = {**there, **by_id}
-        return {id_: [known[each] for each in ids if each in known] for id_, ids in beside.items()}
 
     async def _vectors(self, arrivals: Sequence[Kept], around: Mapping[str, Sequence[Memory]]) -> dict[str, Vector]:
         vectors: dict[str, Vector] = {each.memory.id: each.vector for each in arrivals if each.vector}
@@ -177,9 +170,3 @@ async def _let_go(*held: dict[str, Any]) -> None:
 
 def _slices(arrivals: Sequence[Kept]) -> list[Sequence[Kept]]:
     return [arrivals[start : start + _SLICE] for start in range(0, len(arrivals), _SLICE)]
-
-
-def _beside(memory: Memory) -> list[str]:
-    if not (memory.is_turn and places.is_turn(memory.id)):
-        return []
-    return [each for each in (places.beside(memory.id, -1), places.beside(memory.id, 1)) if each is not None]
