@@ -78,7 +78,7 @@ def _add_search(actions: Commands) -> None:
     _add_filters(parser)
     parser.add_argument("--category", dest="categories", action="append", choices=_CATEGORIES, help="only these; may be repeated")
     parser.add_argument("--session", metavar="S", help="also what is remembered for this conversation only")
-    parser.add_argument("--min-score", type=share, metavar="X", help="least score, from 0 to 1; default: recall.min_score")
+    parser.add_argument("--min-score", type=share, metavar="X", help="least score, from 0 to 1; default: 0")
     parser.add_argument("--limit", type=number(1, 100), metavar="N", help="how many at most; default: 10")
 
 

@@ -184,13 +184,10 @@ class Recall:
         query = await self._query(asked, tuned, course, as_of)
         return await self._search(owner, query, tuned.pick, tuned.weights, course) if query else []
 
-    async def search(
-        self, owner: Owner, query: Query, *, min_score: float | None = None, limit: int = _RANKED
-    ) -> list[ScoredMemory]:
-        """What fits *query* as it stands, best first. *min_score*: the floor, if it is not to be that of chats."""
+    async def search(self, owner: Owner, query: Query, *, min_score: float, limit: int) -> list[ScoredMemory]:
+        """What fits *query* as it stands, best first. *min_score*: the floor of similarity, in place of that of chats."""
         tuned = self._tuned
-        floor = tuned.options.min_score if min_score is None else min_score
-        return await self._search(owner, query, partial(tuned.pick, min_score=floor, limit=limit), tuned.weights, Course())
+        return await self._search(owner, query, partial(tuned.pick, min_score=min_score, limit=limit), tuned.weights, Course())
 
     async def _query(self, asked: Asked, tuned: _Tuned, course: Course, as_of: datetime | None = None) -> Query | None:
         text = next((each for each in (asked.text, *reversed(asked.earlier)) if has_content(each)), None)

@@ -15,6 +15,9 @@ from proxy.memory.store import Query
 
 Aggregate = Literal["max", "mean", "weighted"]
 
+_ANY = -1.0
+"""The least cosine similarity that there is."""
+
 _SPARE = 10
 """Read of each query beyond what is wanted: importance and recency may change the order, and one may have ended meanwhile."""
 
@@ -24,13 +27,13 @@ class Search:
     """What is looked for, *queries* with their weights; *filters* holds everything else of a query but its text and vector.
 
     *aggregate*: a memory that several queries find gets the best of its scores, their mean, or their mean by weight; a query that
-    doesn't find it counts as 0. *min_score* ``None``: what a chat would not be given is not found either.
+    doesn't find it counts as 0. *min_score*: least score of what is found; there is no floor of similarity, as a chat has one.
     """
 
     queries: Sequence[tuple[str, float]]
     filters: Query
     aggregate: Aggregate = "max"
-    min_score: float | None = None
+    min_score: float = 0.0
     limit: int = 10
 
 
@@ -43,12 +46,11 @@ class Searching:
         """Best first. Without the embedder by words alone. Raises ``StoreError``."""
         found = await asyncio.gather(*(self._one(owner, search, text) for text, _ in search.queries))
         merged = merge(found, [weight for _, weight in search.queries], search.aggregate)
-        return [each for each in merged if each.score >= (search.min_score or 0.0)][: search.limit]
+        return [each for each in merged if each.score >= search.min_score][: search.limit]
 
     async def _one(self, owner: Owner, search: Search, text: str) -> list[ScoredMemory]:
         query = replace(search.filters, text=text, vector=await self._vector(text))
-        min_score = None if search.min_score is None else 0.0
-        return await self._recall.search(owner, query, min_score=min_score, limit=2 * search.limit + _SPARE)
+        return await self._recall.search(owner, query, min_score=_ANY, limit=2 * search.limit + _SPARE)
 
     async def _vector(self, text: str) -> Vector | None:
         try:

@@ -23,13 +23,13 @@ def searching(store: MemoryStore, embedder: WordEmbedder) -> Searching:
 
 
 async def find(
-    store: MemoryStore, owner: Owner, *queries: str, min_score: float | None = None, limit: int = 10, **fields: object
+    store: MemoryStore, owner: Owner, *queries: str, min_score: float = 0.0, limit: int = 10, **fields: object
 ) -> list[str]:
     search = Search([(each, 1.0) for each in queries], Query("", None, **fields), min_score=min_score, limit=limit)  # type: ignore[arg-type]
     return [each.memory.content for each in await searching(store, WordEmbedder()).search(owner, search)]
 
 
-async def test_filters_floor_and_limit(both: MemoryStore, ann: Owner, ben: Owner) -> None:
+async def test_filters_least_score_and_limit(both: MemoryStore, ann: Owner, ben: Owner) -> None:
     written = [
         memory("green tea", importance=0.9),
         memory("black tea", type="preference", created_at=NOW - timedelta(days=9)),
@@ -40,12 +40,12 @@ async def test_filters_floor_and_limit(both: MemoryStore, ann: Owner, ben: Owner
             memory(f"{each.content}", type=each.type, created_at=each.created_at, importance=each.importance) for each in written
         ]
         await both.upsert(owner, [Entry(each, word_vector(each.content)) for each in mine])
-    assert await find(both, ann, "green tea") == ["green tea", "black tea"]
-    assert await find(both, ann, "bicycle") == []
-    assert sorted(await find(both, ann, "green tea", min_score=0)) == ["a red car", "black tea", "green tea"]
-    assert await find(both, ann, "green tea", min_score=0, limit=1) == ["green tea"]
+    assert await find(both, ann, "green tea") == ["green tea", "black tea", "a red car"]
+    assert sorted(await find(both, ann, "bicycle")) == ["a red car", "black tea", "green tea"]
+    assert await find(both, ann, "green tea", min_score=0.1) == ["green tea", "black tea"]
+    assert await find(both, ann, "green tea", limit=1) == ["green tea"]
     assert await find(both, ann, "tea", types=("preference",)) == ["black tea"]
-    assert await find(both, ann, "tea", since=NOW - timedelta(days=1)) == ["green tea"]
+    assert await find(both, ann, "tea", since=NOW - timedelta(days=1)) == ["green tea", "a red car"]
     assert await find(both, ann, "tea", until=NOW - timedelta(days=1)) == ["black tea"]
     assert await find(both, ann, "tea", min_importance=0.8) == ["green tea"]
     assert sorted(await find(both, ann, "green tea", "red car")) == ["a red car", "black tea", "green tea"]

@@ -281,14 +281,9 @@ class SearchAsked(_Filters):
     turns: Annotated[bool, Field(description="Also the user's own messages.", examples=[False])] = False
     limit: Annotated[int, Field(description="How many are found at most.", examples=[10], ge=1, le=FOUND)] = 10
     min_score: Annotated[
-        float | None,
-        Field(
-            description="Least `score`; without it what a chat would not be given isn't found either (`recall.min_score`).",
-            examples=[0.2],
-            ge=0,
-            le=1,
-        ),
-    ] = None
+        float,
+        Field(description="Least `score` of what is found: the nearest are, however far they are.", examples=[0.2], ge=0, le=1),
+    ] = 0.0
 
     @model_validator(mode="after")
     def _check_queries(self) -> Self:
