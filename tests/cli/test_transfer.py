@@ -47,7 +47,7 @@ def test_a_bad_line_is_named_by_its_number_in_the_file(run, proxy, folder):
     failed = run("memories", "import", "bad.jsonl")
     assert (failed.status, failed.out) == (1, "")
     assert failed.err == (
-        f"memory-proxy: line {SLICE_LINES + 2}: id: is missing (17 more) "
+        f"memory-proxy: line {SLICE_LINES + 2}: user: is missing (1 more) "
         f"(stored before: {SLICE_LINES}; the same file can be imported again)\n"
     )
     (folder / "good.jsonl").write_text("\n".join(lines), encoding="utf-8")

@@ -31,18 +31,23 @@ TOPICS = [
     "sourdough",
 ]
 PATIENCE_S = 60
+MANY = 10**6
 
 
 class Clients:
-    """Asks *rate* times a second, whatever is still open. ``done`` counts each kind, ``failed`` says what went wrong."""
+    """Asks *rate* times a second, whatever is still open. ``done`` counts each kind, ``failed`` says what went wrong.
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, rate: float, seed: int = 0) -> None:
+    *numbers*: how many different things are said of each topic. With few, all has been said before long, and is only said again.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, rate: float, *, numbers: int = MANY, seed: int = 0) -> None:
         self.done: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self._session = session
         self._url = url
         self._rate = rate
         self._source = random.Random(seed)
+        self._numbers = numbers
         self._kinds = [self._stream] * 5 + [self._whole] * 3 + [self._tool_loop, self._leave, self._other]
 
     async def ask_for(self, seconds: float) -> None:
@@ -91,7 +96,7 @@ class Clients:
             await answer.read()
 
     def _said(self) -> dict[str, Any]:
-        number = self._source.randrange(10**6)
+        number = self._source.randrange(self._numbers)
         return {"role": "user", "content": f"I like {self._source.choice(TOPICS)} since {number}, what goes with it?"}
 
     async def _chat(self, messages: list[dict[str, Any]], **fields: Any) -> bytes:
@@ -108,11 +113,13 @@ class Clients:
 
 
 class SoakModel(ModelAPI):
-    """Answers with a block that says something of its own each time, and forgets what it was asked."""
+    """Answers with a block that says something of its own each time, one of *numbers* things, and forgets what it was asked."""
+
+    numbers = MANY
 
     async def answer(self, request: Any) -> Any:
         self.seen.clear()
-        fact = f"Likes {random.choice(TOPICS)} since {random.randrange(10**6)}"
+        fact = f"Likes {random.choice(TOPICS)} since {random.randrange(self.numbers)}"
         self.text = f'Noted, with pleasure.\n<memory>{{"memories":[{{"content":"{fact}"}}]}}</memory>'
         with suppress(ConnectionError):
             return await super().answer(request)

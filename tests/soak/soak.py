@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.processes import ProxyProcess, proxy_process
-from tests.soak.mix import Clients, SoakModel
+from tests.soak.mix import MANY, Clients, SoakModel
 
 MB = 1024 * 1024
 
@@ -51,10 +51,12 @@ class Report:
         ]
 
 
-async def soak(folder: Path, *, warm_up_s: float, seconds: float, rate: float, every_s: float = 60, **options: object) -> Report:
-    """Ask for *warm_up_s*, look, ask for *seconds*, look again. Prints a line *every_s*, for who waits."""
-    async with _proxy(folder, **options) as proxy, _session() as session:
-        clients = Clients(session, f"{proxy.address}/v1", rate)
+async def soak(
+    folder: Path, *, warm_up_s: float, seconds: float, rate: float, every_s: float = 60, numbers: int = MANY, **options: object
+) -> Report:
+    """Ask for *warm_up_s*, look, ask for *seconds*, look again. Prints a line *every_s*, for who waits. *numbers*: see ``Clients``."""
+    async with _proxy(folder, numbers, **options) as proxy, _session() as session:
+        clients = Clients(session, f"{proxy.address}/v1", rate, numbers=numbers)
         await clients.ask_for(warm_up_s)
         before = await _at_rest(proxy)
         while seconds > 0:
@@ -78,8 +80,9 @@ def _session() -> aiohttp.ClientSession:
 
 
 @asynccontextmanager
-async def _proxy(folder: Path, **options: object) -> AsyncIterator[ProxyProcess]:
+async def _proxy(folder: Path, numbers: int, **options: object) -> AsyncIterator[ProxyProcess]:
     model = SoakModel()
+    model.numbers = numbers
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", model.answer)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)

@@ -107,7 +107,7 @@ async def test_it_is_found_by_a_search(api: API, ada: str) -> None:
     await put(api, ada, "birthday", "10 December")
     await add(api, ada, "Likes tea")
     found = (await api.post("/search", json={"user": ada, "query": "When is my birthday?"})).json()["data"]
-    assert [(each["content"], each["key"]) for each in found] == [("birthday: 10 December", "birthday")]
+    assert [(each["content"], each["key"]) for each in found] == [("birthday: 10 December", "birthday"), ("Likes tea", None)]
 
 
 class TestConditions:
