@@ -1,4 +1,4 @@
-"""The embedded store, on Qdrant Edge. The only importer of ``qdrant_edge``.
+"""The embedded store, on Qdrant Edge; with ``edge_filters`` the only importer of ``qdrant_edge``.
 
 *One thread.* A shard is synchronous and keeps the GIL while it works, so all its calls go through one thread of its own,
 and each must be short: large writes go in slices, with room for searches between them.
@@ -42,9 +42,19 @@ import qdrant_edge
 import structlog
 
 from proxy import config
-from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
+from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreLocked
-from proxy.memory import clock
+from proxy.memory.edge_filters import (
+    any_of,
+    ended_between,
+    filter_of,
+    owned_by_others,
+    owner_filter,
+    search_filters,
+    which_filter,
+    with_ids,
+    without_vector,
+)
 from proxy.memory.embedder import Vector
 from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
@@ -61,7 +71,6 @@ from proxy.memory.payload import (
     to_memory,
     to_owner,
     to_payload,
-    to_text,
 )
 from proxy.memory.shard_folder import ShardFolder
 from proxy.memory.spaces import DENSE, Space, Spaces, settle, space_of
@@ -207,7 +216,7 @@ class EdgeStore:
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
         self._purge_soon(self._purge_after_s)
-        return await self._write(self._shard.delete, _with_ids(owner, ids))
+        return await self._write(self._shard.delete, with_ids(owner, ids))
 
     async def erase(self, owner: Owner) -> int:
         self._purge_soon(self._purge_after_s)
@@ -227,7 +236,7 @@ class EdgeStore:
         return found
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
-        return await self._scan(after, limit, _of(whose), self.spaces.current.vector if vectors else None)
+        return await self._scan(after, limit, filter_of(whose), self.spaces.current.vector if vectors else None)
 
     async def _scan(self, after: str | None, limit: int, where: qdrant_edge.Filter | None, vector: str | None = None) -> Records:
         found: Records = []
@@ -248,7 +257,7 @@ class EdgeStore:
         self.spaces = await self._write(self._shard.prepare, space)
 
     async def lacking(self, space: Space, after: str | None, *, limit: int) -> Records:
-        return await self._scan(after, limit, _without_vector(space))
+        return await self._scan(after, limit, without_vector(space))
 
     async def count_lacking(self, space: Space) -> int:
         return await self._call(self._shard.count_lacking, space)
@@ -476,7 +485,7 @@ class _Shard:
 
     def upsert(self, space: Space, owner: Owner, entries: Sequence[Entry]) -> None:
         points = [self._point(space, owner, entry) for entry in entries]
-        if self._count(_owned_by_others(owner, [entry.memory.id for entry in entries])):
+        if self._count(owned_by_others(owner, [entry.memory.id for entry in entries])):
             raise StoreError("a memory with one of these ids belongs to another owner")
         self._update(qdrant_edge.UpdateOperation.upsert_points(points))
 
@@ -488,14 +497,14 @@ class _Shard:
 
     def revise(self, owner: Owner, memories: Sequence[Memory]) -> None:
         for memory in memories:
-            where, payload = _with_ids(owner, [memory.id]), to_payload(owner, memory)
+            where, payload = with_ids(owner, [memory.id]), to_payload(owner, memory)
             self._update(qdrant_edge.UpdateOperation.overwrite_payload_by_filter(where, payload))
 
     def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
-        return in_order(ids, self._scroll(owner, _with_ids(owner, ids, shared=True), shared=True))
+        return in_order(ids, self._scroll(owner, with_ids(owner, ids, shared=True), shared=True))
 
     def find(self, owner: Owner, contents: Sequence[str], which: Which) -> list[Memory]:
-        same = _any_of("digest", [digest(content) for content in contents])
+        same = any_of("digest", [digest(content) for content in contents])
         return self._scroll(owner, qdrant_edge.Filter(must=[which_filter(owner, which), same]), shared=which.shared)
 
     def newest(self, owner: Owner, which: Which, limit: int) -> list[Memory]:
@@ -544,7 +553,7 @@ class _Shard:
         return self.spaces
 
     def count_lacking(self, space: Space) -> int:
-        return self._count(_without_vector(space))
+        return self._count(without_vector(space))
 
     def fill(self, space: Space, vectors: Mapping[str, Vector]) -> None:
         """Of *vectors*, those whose points are there."""
@@ -569,8 +578,8 @@ class _Shard:
         self._folder.note_models(spaces)
         self.spaces = spaces
 
-    def expired(self, since: datetime, until: datetime, after: str | None, limit: int) -> list[Kept]:
-        where = qdrant_edge.Filter(must=[_until("valid_until", until)], must_not=[_until("valid_until", since)])
+    def expired(self, begin: datetime, end: datetime, after: str | None, limit: int) -> list[Kept]:
+        where = ended_between(begin, end)
         request = qdrant_edge.ScrollRequest(offset=next_id(after), filter=where, limit=limit, with_payload=True)
         return [to_kept(each.id, each.payload, each.vector) for each in self._shard.scroll(request)[0]]
 
@@ -653,90 +662,6 @@ def _fill(shard: qdrant_edge.EdgeShard, space: Space, vectors: Mapping[str, Vect
 def _using(name: str, space: Space) -> str:
     """What the list *name* is searched by."""
     return space.vector if name == DENSE else name
-
-
-def _without_vector(space: Space) -> qdrant_edge.Filter:
-    return qdrant_edge.Filter(must_not=[qdrant_edge.HasVectorCondition(space.vector)])
-
-
-def owner_filter(owner: Owner, *, shared: bool = False) -> qdrant_edge.Filter:
-    """The one place where the embedded store learns whose memories are meant: *owner*'s, and if *shared* everyone's."""
-    return qdrant_edge.Filter(should=[_is("owner", key) for key in owner_keys(owner, shared=shared)])
-
-
-def search_filters(owner: Owner, query: Query) -> list[qdrant_edge.Filter]:
-    """Of memories, the shared ones too, and of turns if they are looked for."""
-    memories = _seen_by(owner_filter(owner, shared=True), query, query.types)
-    return [memories, _seen_by(owner_filter(owner), query, (TURN,))] if query.turns else [memories]
-
-
-def _seen_by(owned: qdrant_edge.Filter, query: Query, types: Sequence[str]) -> qdrant_edge.Filter:
-    """What held at the time that is meant, and is not for another session only."""
-    begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
-    hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
-    return qdrant_edge.Filter(must=[owned, _of_types(types), *_made(query), *begun], must_not=hidden)
-
-
-def _of(whose: Owner | str | None) -> qdrant_edge.Filter | None:
-    """Of an owner, of all of a tenant, or everybody's."""
-    if isinstance(whose, Owner):
-        return owner_filter(whose)
-    return None if whose is None else qdrant_edge.Filter(must=[_is("tenant", whose)])
-
-
-def which_filter(owner: Owner, which: Which) -> qdrant_edge.Filter:
-    owned = owner_filter(owner, shared=which.shared)
-    begun = [] if which.as_of is None else [_until("valid_from", which.as_of)]
-    named = [_is(field, value) for field, value in (("session", which.session), ("key", which.key)) if value is not None]
-    past = [] if which.past else [_until("valid_until", which.as_of or clock.now())]
-    return qdrant_edge.Filter(must=[owned, _of_types(which.types), *_made(which), *named, *begun], must_not=past)
-
-
-def _made(which: Which | Query) -> list[qdrant_edge.ConditionType]:
-    """When, and how important."""
-    begun = [] if which.since is None else [_since("created_at", which.since)]
-    ended = [] if which.until is None else [_until("created_at", which.until)]
-    weighty = [] if which.min_importance is None else [_at_least("importance", which.min_importance)]
-    return [*begun, *ended, *weighty]
-
-
-def _of_types(types: Sequence[str]) -> qdrant_edge.Filter:
-    """What has no type, or one that we don't know, is a memory."""
-    if not {*MEMORY_TYPES} <= {*types}:
-        return qdrant_edge.Filter(must=[_any_of("type", types)])
-    return qdrant_edge.Filter(must_not=[] if TURN in types else [_is("type", TURN)])
-
-
-def _of_another_session(session: str | None) -> qdrant_edge.ConditionType:
-    return qdrant_edge.Filter(must=[_is("scope", "session")], must_not=[] if session is None else [_is("session", session)])
-
-
-def _is(field: str, value: str) -> qdrant_edge.ConditionType:
-    return qdrant_edge.FieldCondition(field, match=qdrant_edge.MatchValue(value))
-
-
-def _any_of(field: str, values: Sequence[str]) -> qdrant_edge.ConditionType:
-    return qdrant_edge.FieldCondition(field, match=qdrant_edge.MatchAny([*values]))
-
-
-def _until(field: str, time: datetime) -> qdrant_edge.ConditionType:
-    return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeDateTime(lte=to_text(time)))
-
-
-def _since(field: str, time: datetime) -> qdrant_edge.ConditionType:
-    return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeDateTime(gte=to_text(time)))
-
-
-def _at_least(field: str, least: float) -> qdrant_edge.ConditionType:
-    return qdrant_edge.FieldCondition(field, range=qdrant_edge.RangeFloat(gte=least))
-
-
-def _with_ids(owner: Owner, ids: Sequence[str], *, shared: bool = False) -> qdrant_edge.Filter:
-    return qdrant_edge.Filter(must=[owner_filter(owner, shared=shared), qdrant_edge.HasIdCondition(set(point_ids(ids)))])
-
-
-def _owned_by_others(owner: Owner, ids: Sequence[str]) -> qdrant_edge.Filter:
-    return qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition(set(ids))], must_not=[owner_filter(owner)])
 
 
 def _hits(points: Iterable[qdrant_edge.ScoredPoint]) -> list[Hit]:

@@ -1,4 +1,4 @@
-"""The store on a Qdrant server or cluster. The only importer of ``qdrant_client``.
+"""The store on a Qdrant server or cluster; with ``qdrant_filters`` the only importer of ``qdrant_client``.
 
 One collection holds all owners, laid out as Qdrant advises for many tenants: no graph over everything (``m=0``),
 one per owner (``payload_m=16``), and the owner's payload index marked as the tenant.
@@ -22,9 +22,8 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from proxy import config
-from proxy.core.models import MEMORY_TYPES, TURN, Memory, Owner, ScoredMemory
+from proxy.core.models import Memory, Owner, ScoredMemory
 from proxy.errors import StoreError, StoreMismatch
-from proxy.memory import clock
 from proxy.memory.embedder import Vector as Embedded
 from proxy.memory.indexing import sparse_vector
 from proxy.memory.payload import (
@@ -41,6 +40,17 @@ from proxy.memory.payload import (
     to_memory,
     to_owner,
     to_payload,
+)
+from proxy.memory.qdrant_filters import (
+    any_of,
+    ended_between,
+    filter_of,
+    owned_by_others,
+    owner_filter,
+    search_filters,
+    which_filter,
+    with_ids,
+    without_vector,
 )
 from proxy.memory.spaces import DENSE, Space, Spaces, parse, render, settle, space_of
 from proxy.memory.store import Entry, Hit, Hits, Pick, Query, Records, SparseEncoder, Which, digest
@@ -173,10 +183,10 @@ class QdrantStore:
                 await self._client.batch_update_points(self._collection, operations, wait=True)
 
     async def get(self, owner: Owner, ids: Sequence[str]) -> list[Memory]:
-        return in_order(ids, await self._scroll(owner, _with_ids(owner, ids, shared=True), shared=True))
+        return in_order(ids, await self._scroll(owner, with_ids(owner, ids, shared=True), shared=True))
 
     async def find(self, owner: Owner, contents: Sequence[str], which: Which = Which()) -> list[Memory]:
-        same = _any_of("digest", [digest(content) for content in contents])
+        same = any_of("digest", [digest(content) for content in contents])
         return await self._scroll(owner, models.Filter(must=[which_filter(owner, which), same]), shared=which.shared)
 
     async def list(self, owner: Owner, which: Which = Which(), *, limit: int) -> list[Memory]:
@@ -192,7 +202,7 @@ class QdrantStore:
             return _memories(owner, records, shared=which.shared)
 
     async def delete(self, owner: Owner, ids: Sequence[str]) -> int:
-        return await self._delete(_with_ids(owner, ids))
+        return await self._delete(with_ids(owner, ids))
 
     async def erase(self, owner: Owner) -> int:
         return await self._delete(owner_filter(owner))
@@ -219,7 +229,7 @@ class QdrantStore:
         return found
 
     async def scan(self, after: str | None, *, limit: int, whose: Owner | str | None = None, vectors: bool = False) -> Records:
-        return await self._scan(after, limit, _of(whose), vectors=vectors)
+        return await self._scan(after, limit, filter_of(whose), vectors=vectors)
 
     async def _scan(self, after: str | None, limit: int, where: models.Filter | None, *, vectors: bool = False) -> Records:
         with self._renamed():
@@ -258,12 +268,12 @@ class QdrantStore:
                 await self._client.create_vector_name(self._collection, space.vector, wanted, wait=True)
 
     async def lacking(self, space: Space, after: str | None, *, limit: int) -> Records:
-        return await self._scan(after, limit, _without_vector(space))
+        return await self._scan(after, limit, without_vector(space))
 
     async def count_lacking(self, space: Space) -> int:
         with self._renamed():
             await self._ensure_once()
-            return await self._count(_without_vector(space))
+            return await self._count(without_vector(space))
 
     async def fill(self, space: Space, vectors: Mapping[str, Embedded]) -> None:
         with self._renamed():
@@ -303,7 +313,7 @@ class QdrantStore:
         self._noted = spaces
 
     async def expired(self, since: datetime, until: datetime, after: str | None, *, limit: int) -> Records:
-        where = models.Filter(must=[_until("valid_until", until)], must_not=[_until("valid_until", since)])
+        where = ended_between(since, until)
         with self._renamed():
             await self._ensure_once()
             records, _ = await self._client.scroll(
@@ -373,7 +383,7 @@ class QdrantStore:
             return found
 
     async def _upsert(self, space: Space, owner: Owner, entries: Sequence[Entry]) -> None:
-        if await self._count(_owned_by_others(owner, [entry.memory.id for entry in entries])):
+        if await self._count(owned_by_others(owner, [entry.memory.id for entry in entries])):
             raise StoreError("a memory with one of these ids belongs to another owner")
         points = [self._point(space, owner, entry) for entry in entries]
         await self._client.upsert(self._collection, points, wait=True)
@@ -414,95 +424,11 @@ class QdrantStore:
             raise StoreError(f"{self._where} {_complaint(exc)}") from exc
 
 
-def owner_filter(owner: Owner, *, shared: bool = False) -> models.Filter:
-    """The one place where the server learns whose memories are meant: *owner*'s, and if *shared* everyone's."""
-    return models.Filter(must=[_any_of("owner", owner_keys(owner, shared=shared))])
-
-
-def search_filters(owner: Owner, query: Query) -> list[models.Filter]:
-    """Of *owner*'s memories, of shared ones, and of turns if they are looked for.
-
-    Two for memories: owners' graphs are not connected, so a search of two owners would stay in the first that it enters.
-    """
-    own, shared = owner_filter(owner), owner_filter(owner.everyone)
-    memories = [_seen_by(own, query, query.types), _seen_by(shared, query, query.types)]
-    return [*memories, _seen_by(own, query, (TURN,))] if query.turns else memories
-
-
-def _seen_by(owned: models.Filter, query: Query, types: Sequence[str]) -> models.Filter:
-    """What held at the time that is meant, and is not for another session only."""
-    begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
-    hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
-    return models.Filter(must=[owned, _of_types(types), *_made(query), *begun], must_not=hidden)
-
-
-def _of(whose: Owner | str | None) -> models.Filter | None:
-    """Of an owner, of all of a tenant, or everybody's."""
-    if isinstance(whose, Owner):
-        return owner_filter(whose)
-    return None if whose is None else models.Filter(must=[_is("tenant", whose)])
-
-
-def which_filter(owner: Owner, which: Which) -> models.Filter:
-    owned = owner_filter(owner, shared=which.shared)
-    begun = [] if which.as_of is None else [_until("valid_from", which.as_of)]
-    named = [_is(field, value) for field, value in (("session", which.session), ("key", which.key)) if value is not None]
-    past = [] if which.past else [_until("valid_until", which.as_of or clock.now())]
-    return models.Filter(must=[owned, _of_types(which.types), *_made(which), *named, *begun], must_not=past)
-
-
-def _made(which: Which | Query) -> list[models.Condition]:
-    """When, and how important."""
-    begun = [] if which.since is None else [_since("created_at", which.since)]
-    ended = [] if which.until is None else [_until("created_at", which.until)]
-    weighty = [] if which.min_importance is None else [_at_least("importance", which.min_importance)]
-    return [*begun, *ended, *weighty]
-
-
-def _of_types(types: Sequence[str]) -> models.Filter:
-    """What has no type, or one that we don't know, is a memory."""
-    if not {*MEMORY_TYPES} <= {*types}:
-        return models.Filter(must=[_any_of("type", types)])
-    return models.Filter(must_not=[] if TURN in types else [_is("type", TURN)])
-
-
-def _of_another_session(session: str | None) -> models.Condition:
-    return models.Filter(must=[_is("scope", "session")], must_not=[] if session is None else [_is("session", session)])
-
-
-def _is(field: str, value: str) -> models.Condition:
-    return models.FieldCondition(key=field, match=models.MatchValue(value=value))
-
-
-def _any_of(field: str, values: Sequence[str]) -> models.Condition:
-    return models.FieldCondition(key=field, match=models.MatchAny(any=[*values]))
-
-
-def _until(field: str, time: datetime) -> models.Condition:
-    return models.FieldCondition(key=field, range=models.DatetimeRange(lte=time))
-
-
-def _since(field: str, time: datetime) -> models.Condition:
-    return models.FieldCondition(key=field, range=models.DatetimeRange(gte=time))
-
-
-def _at_least(field: str, least: float) -> models.Condition:
-    return models.FieldCondition(key=field, range=models.Range(gte=least))
-
-
-def _with_ids(owner: Owner, ids: Sequence[str], *, shared: bool = False) -> models.Filter:
-    return models.Filter(must=[owner_filter(owner, shared=shared), models.HasIdCondition(has_id=[*point_ids(ids)])])
-
-
 def _overwriting(owner: Owner, memory: Memory) -> models.OverwritePayloadOperation:
     """By filter, not by id: what *owner* doesn't have is not touched, and nobody can have changed that since it was asked."""
     return models.OverwritePayloadOperation(
-        overwrite_payload=models.SetPayload(payload=to_payload(owner, memory), filter=_with_ids(owner, [memory.id]))
+        overwrite_payload=models.SetPayload(payload=to_payload(owner, memory), filter=with_ids(owner, [memory.id]))
     )
-
-
-def _owned_by_others(owner: Owner, ids: Sequence[str]) -> models.Filter:
-    return models.Filter(must=[models.HasIdCondition(has_id=[*ids])], must_not=[owner_filter(owner)])
 
 
 def _best(limit: int, hits: Iterable[Hit]) -> list[Hit]:
@@ -522,10 +448,6 @@ def _memories(owner: Owner, records: Iterable[models.Record], *, shared: bool) -
 def _vectors(records: Iterable[models.Record], space: Space) -> dict[str, list[float]]:
     found = {str(record.id): cast("dict[str, list[float]]", record.vector or {}) for record in records}
     return {id_: each[space.vector] for id_, each in found.items() if space.vector in each}
-
-
-def _without_vector(space: Space) -> models.Filter:
-    return models.Filter(must_not=[models.HasVectorCondition(has_vector=space.vector)])
 
 
 def _dense_sizes(found: models.CollectionParams) -> dict[str, int]:
