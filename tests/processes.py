@@ -85,6 +85,11 @@ class ProxyProcess:
         return self._status("VmHWM")
 
     @property
+    def anonymous_bytes(self) -> int:
+        """What of the resident memory is in no file."""
+        return self._status("RssAnon")
+
+    @property
     def open_files(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))  # noqa: PTH208
 

@@ -20,9 +20,14 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Taken:
-    """What a proxy has of the machine, at rest."""
+    """What a proxy has of the machine, at rest.
+
+    *anonymous_bytes*: what of its memory is in no file. The rest is mapped: the program, and the store's files with its log, of which
+    the system may drop every page.
+    """
 
     resident_bytes: int
+    anonymous_bytes: int
     open_files: int
 
 
@@ -47,6 +52,7 @@ class Report:
                 f"resident memory  {self.before.resident_bytes / MB:.1f} MB → {self.after.resident_bytes / MB:.1f} MB"
                 f" ({self.growth_percent:+.1f} %)"
             ),
+            f"  in no file     {self.before.anonymous_bytes / MB:.1f} MB → {self.after.anonymous_bytes / MB:.1f} MB",
             f"open files       {self.before.open_files} → {self.after.open_files}",
         ]
 
@@ -71,7 +77,7 @@ async def soak(
 async def _at_rest(proxy: ProxyProcess) -> Taken:
     """Once nothing is under way any more, for a moment."""
     await asyncio.sleep(2)
-    return Taken(proxy.resident_bytes, proxy.open_files)
+    return Taken(proxy.resident_bytes, proxy.anonymous_bytes, proxy.open_files)
 
 
 def _session() -> aiohttp.ClientSession:
