@@ -7,11 +7,19 @@ from pathlib import Path
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Whole or not at all, on the disk when this returns, and for no other account to read. Makes its folder; raises ``OSError``."""
+    """As ``write_whole``, for no other account to read. Makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data, mode=0o600)
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """In one step, whenever the process or the machine ends, and on the disk when this returns. *mode*: less the umask.
+
+    Raises ``OSError``.
+    """
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

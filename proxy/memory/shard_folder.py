@@ -12,11 +12,11 @@ files that the copy replaced. Either is removed at the next opening.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 from proxy.errors import StoreError
+from proxy.files import write_whole
 from proxy.memory.spaces import Spaces, parse, render
 
 
@@ -64,7 +64,7 @@ class ShardFolder:
 
     def switch(self) -> None:
         """Make the spare directory, which must be whole and on the disk, the current one, in one step."""
-        _replace(self._pointer, self.spare.name)
+        write_whole(self._pointer, self.spare.name.encode())
 
     @property
     def models(self) -> Spaces | None:
@@ -79,7 +79,7 @@ class ShardFolder:
 
     def note_models(self, spaces: Spaces) -> None:
         """On the disk when it returns."""
-        _replace(self._models, json.dumps(render(spaces), indent=2))
+        write_whole(self._models, json.dumps(render(spaces), indent=2).encode())
 
     def _named(self) -> Path:
         try:
@@ -90,22 +90,3 @@ class ShardFolder:
         if not named:
             raise StoreError(f"{self._places[0]} can't be opened: {self._pointer.name} is damaged")
         return named[0]
-
-
-def _replace(path: Path, text: str) -> None:
-    """In one step, whenever the process or the machine ends."""
-    draft = path.with_suffix(".draft")
-    with draft.open("w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

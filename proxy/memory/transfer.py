@@ -110,12 +110,11 @@ class Transfer:
 
     async def _bring(self, owner: Owner, arrivals: Sequence[Kept], by_id: Mapping[str, Memory]) -> int:
         around, model = await neighbours(self._store, arrivals, by_id), self.model
-        await self._vectors(arrivals, around)  # so that it is known already when writers wait for each other
+        vectors = await self._vectors(arrivals, around)
         async with self._remember.writing:
-            # Not before: meanwhile the store may have been moved to another model, of which no vector came along.
-            vectors = await self._vectors(
-                arrivals if model == self.model else [replace(each, vector=()) for each in arrivals], around
-            )
+            if self.model != model:
+                # The store was moved to another one meanwhile, of which no vector came along.
+                vectors = await self._vectors([replace(each, vector=()) for each in arrivals], around)
             entries = [Entry(each.memory, vectors[each.memory.id], around[each.memory.id]) for each in arrivals]
             known = await self._store.get(owner, [each.memory.id for each in arrivals])
             await self._store.upsert(owner, entries)
