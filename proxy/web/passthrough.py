@@ -9,10 +9,11 @@ from aiohttp import web
 from proxy.core.headers import RawHeaders, for_upstream
 from proxy.core.routing import Destination, Routes, model_of
 from proxy.web.doors import Caller, Headers
+from proxy.web.exchange import Body
 from proxy.web.passage import passage_of
 from proxy.web.relay import relay
 from proxy.web.services import SERVICES
-from proxy.web.upstream import Body, UpstreamResponse
+from proxy.web.upstream import UpstreamResponse
 
 # A body of at most this many bytes is read before it is sent, so that it could be sent again over a new connection.
 _READ_AT_ONCE = 64 * 1024

@@ -1,38 +1,27 @@
-"""Opens requests on the one shared ``ClientSession``, and renames aiohttp's errors.
+"""Requests to upstreams: how long they may take, how they fail, under our names, and the one that is sent twice.
 
 No answer is ever asked for twice because of its status: the clients' own libraries do that, and retries that stack are paid twice.
 The one repetition here is of a connection: an idle one may be closed by the upstream in the moment in which we take it.
-aiohttp repeats ``GET`` in that case, also on a fresh connection, and ``POST`` never, so both are decided here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from weakref import WeakSet
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.client_middlewares import ClientHandlerType
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.typedefs import LooseHeaders
-from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.config import Limits, Upstream
 from proxy.core.headers import RawHeaders
 from proxy.errors import ProxyError, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
-from proxy.web.opaque import OpaqueValues, put_back, take_opaque
+from proxy.web.exchange import Body, Exchange, Outgoing, outgoing
 from proxy.web.sightings import Sighting
 from proxy.web.waits import Waits
 
-Body = bytes | AsyncIterable[bytes] | None
-
-_LARGE_BYTES = 1024 * 1024
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _SAYING_WHY = (aiohttp.ClientOSError, aiohttp.ServerTimeoutError)
 _DIED = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError)
@@ -43,11 +32,10 @@ class UpstreamResponse:
 
     __slots__ = (
         "_content",
+        "_exchange",
         "_failure",
         "_idle_timeout_s",
         "_lost",
-        "_protocol",
-        "_response",
         "_sighting",
         "_waits",
         "headers",
@@ -56,21 +44,21 @@ class UpstreamResponse:
         "status",
     )
 
-    def __init__(self, response: aiohttp.ClientResponse, waits: Waits, idle_timeout_s: float, sighting: Sighting) -> None:
-        self._response = response
+    def __init__(self, exchange: Exchange, waits: Waits, idle_timeout_s: float, sighting: Sighting) -> None:
+        message = exchange.message
+        self._exchange = exchange
         self._sighting = sighting
         self._waits = waits
         self._idle_timeout_s = idle_timeout_s
-        self._content = response.content
+        self._content = exchange.content
         self._failure: ProxyError | None = None
-        self._protocol = response.connection.protocol if response.connection is not None else None
-        self._lost = self._protocol.closed if self._protocol is not None else None
+        self._lost = exchange.protocol.closed if exchange.connection is not None else None
         if self._lost is not None:
             self._lost.add_done_callback(self._wake)
-        self.status = response.status
-        self.reason = response.reason or ""
-        self.headers = response.headers
-        self.raw_headers: RawHeaders = response.raw_headers
+        self.status = message.code
+        self.reason = message.reason or ""
+        self.headers = message.headers
+        self.raw_headers: RawHeaders = message.raw_headers
 
     @property
     def content_type(self) -> str:
@@ -80,7 +68,7 @@ class UpstreamResponse:
     @property
     def connection(self) -> Connection | None:
         """The connection, as long as the body has not ended; for protocols other than HTTP."""
-        return self._response.connection
+        return self._exchange.connection
 
     @property
     def ended(self) -> bool:
@@ -114,8 +102,7 @@ class UpstreamResponse:
         """Hang up, unless the body is complete and the connection long free for the next request."""
         if self._lost is not None:
             self._lost.remove_done_callback(self._wake)
-        if not self._response.closed:
-            self._response.close()
+        self._exchange.close()
 
     def _wake(self, lost: asyncio.Future[None]) -> None:
         """Where upstream no longer speaks HTTP, aiohttp closes the connection but leaves who reads from it waiting."""
@@ -132,7 +119,7 @@ class UpstreamResponse:
 
     def _was_reset(self) -> bool:
         """Whether the end of the connection, which ends a body of no known length, was a reset: aiohttp takes it for a clean end."""
-        if self._protocol is None or not isinstance(self._protocol.exception(), aiohttp.ClientOSError):
+        if not isinstance(self._exchange.protocol.exception(), aiohttp.ClientOSError):
             return False
         return "Content-Length" not in self.headers and "Transfer-Encoding" not in self.headers
 
@@ -140,10 +127,11 @@ class UpstreamResponse:
 class UpstreamClient:
     """Opens requests. Made by ``open_upstreams``, one for the process. *sightings*: by the name of an upstream."""
 
-    def __init__(self, session: aiohttp.ClientSession, waits: Waits, *, idle_timeout_s: float) -> None:
-        self._session = session
+    def __init__(self, pool: Pool, waits: Waits, options: Upstream, limits: Limits) -> None:
+        self._pool = pool
         self._waits = waits
-        self._idle_timeout_s = idle_timeout_s
+        self._options = options
+        self._header_bytes = limits.header_bytes
         self.sightings: defaultdict[str, Sighting] = defaultdict(Sighting)
 
     async def open(
@@ -155,20 +143,73 @@ class UpstreamClient:
         """
         sighting = self.sightings[upstream]
         try:
-            response = await self._send(method, url, headers, body)
+            exchange = await self._exchanged(URL(url, encoded=True), method, headers, body)
         except ProxyError as exc:
             sighting.lost(exc)
             raise
-        sighting.saw(response.status)
-        return UpstreamResponse(response, self._waits, self._idle_timeout_s, sighting)
+        sighting.saw(exchange.message.code)
+        return UpstreamResponse(exchange, self._waits, self._options.idle_timeout_s, sighting)
 
-    async def _send(self, method: str, url: str, headers: list[tuple[str, str]], body: Body) -> aiohttp.ClientResponse:
+    async def _exchanged(self, url: URL, method: str, headers: list[tuple[str, str]], body: Body) -> Exchange:
+        request = outgoing(method, url, headers, body)
         try:
-            return await self._session.request(
-                method, URL(url, encoded=True), headers=_spelled_alike(headers), data=_payload(body), allow_redirects=False
-            )
+            exchange = await self._begun(url, request)
+            try:
+                await self._run(exchange, request)
+            except aiohttp.ClientError as exc:
+                if not _died_idle(exchange, request, exc):
+                    raise
+                return await self._again(url, request)
         except aiohttp.ClientError as exc:
             raise _rename(exc) from exc
+        return exchange
+
+    async def _begun(self, url: URL, request: Outgoing) -> Exchange:
+        return Exchange(await self._pool.connect(url), request, limit_bytes=self._header_bytes)
+
+    async def _run(self, exchange: Exchange, request: Outgoing) -> None:
+        """An upload may take its time: the clock for its answer starts when it's over."""
+
+        def expect_answer() -> None:
+            self._waits.begin(exchange.protocol, self._options.first_byte_timeout_s)
+
+        if request.replayable:
+            expect_answer()
+        try:
+            await exchange.run(request, None if request.replayable else expect_answer)
+        finally:
+            self._waits.end(exchange.protocol)
+
+    async def _again(self, url: URL, request: Outgoing) -> Exchange:
+        try:
+            exchange = await self._begun(url, request)
+            await self._run(exchange, request)
+        except aiohttp.ServerTimeoutError:
+            raise
+        except aiohttp.ClientError as exc:
+            # The first attempt may have arrived, so even "unreachable" doesn't say that nothing was processed.
+            raise UpstreamBroken(_message("The connection to the upstream died twice", exc)) from exc
+        return exchange
+
+
+class Pool:
+    """Connections to upstreams: aiohttp's, which are asked for with one request for each origin, made once."""
+
+    def __init__(self, connector: aiohttp.BaseConnector, timeout: aiohttp.ClientTimeout) -> None:
+        self._connector = connector
+        self._timeout = timeout
+        self._asking: dict[URL, aiohttp.ClientRequest] = {}
+
+    async def connect(self, url: URL) -> Connection:
+        """An idle one, or a new one. Raises ``aiohttp.ClientError``."""
+        origin = url.origin()
+        asking = self._asking.get(origin)
+        if asking is None:
+            asking = self._asking[origin] = aiohttp.ClientRequest("GET", origin, loop=asyncio.get_running_loop())
+        try:
+            return await self._connector.connect(asking, traces=[], timeout=self._timeout)
+        except TimeoutError as exc:
+            raise aiohttp.ConnectionTimeoutError(f"no connection to {origin} in time") from exc
 
 
 @asynccontextmanager
@@ -177,129 +218,19 @@ async def open_upstreams(options: Upstream, limits: Limits) -> AsyncIterator[Ups
     tick_s = min(1.0, options.first_byte_timeout_s / 20, options.idle_timeout_s / 20)
     async with (
         Waits(tick_s=tick_s).running() as waits,
-        aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=options.keepalive_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=options.connect_timeout_s),
-            auto_decompress=False,
-            request_class=_Request,
-            middlewares=(_Sending(waits, options.first_byte_timeout_s),),
-            max_line_size=limits.header_bytes,
-            max_field_size=limits.header_bytes,
-        ) as session,
+        aiohttp.TCPConnector(limit=0, keepalive_timeout=options.keepalive_s) as connector,
     ):
-        yield UpstreamClient(session, waits, idle_timeout_s=options.idle_timeout_s)
+        pool = Pool(connector, aiohttp.ClientTimeout(total=None, connect=options.connect_timeout_s))
+        yield UpstreamClient(pool, waits, options, limits)
 
 
-# Connections that have carried a request; weak, since aiohttp's pool owns them.
-_used: WeakSet[ResponseHandler] = WeakSet()
-
-
-class _Request(aiohttp.ClientRequest):
-    """Knows whether it went out on a connection that had served others before, and when it was sent."""
-
-    # Nothing is added that the client did not send; said here once, as aiohttp would work it out for each request.
-    _skip_auto_headers = CIMultiDict((name, None) for name in ("Accept", "Accept-Encoding", "Content-Type", "User-Agent"))
-    reused = False
-    on_sent: Callable[[], None] | None = None
-    _on: ResponseHandler | None = None
-    _opaque: OpaqueValues | None = None
-
-    @property
-    def replayable(self) -> bool:
-        return not self.body or isinstance(self.body, (aiohttp.BytesPayload, aiohttp.BytesIOPayload))
-
-    def update_headers(self, headers: LooseHeaders | None) -> None:
-        """Take *headers* as they are; aiohttp would look at each once more."""
-        given = headers.items() if isinstance(headers, CIMultiDict) else ()
-        self.headers = CIMultiDict([("Host", self.url.host_port_subcomponent or ""), *given])
-        self._opaque = take_opaque(self.headers)
-
-    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        """None: see ``_skip_auto_headers``."""
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        protocol = self._on = conn.protocol
-        self.reused = protocol in _used
-        if protocol is not None and not self.reused:
-            _used.add(protocol)
-        if protocol is not None and self._opaque:
-            put_back(self._opaque, protocol)
-        return await super().send(conn)
-
-    async def write_bytes(self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None) -> None:
-        await super().write_bytes(writer, conn, content_length)
-        if self.on_sent is not None:
-            self.on_sent()
-
-    def set_exception(self, exc: BaseException) -> None:
-        """End the wait for the answer."""
-        if self._on is not None:
-            self._on.set_exception(exc)
-
-
-class _Sending:
-    """Around each request: the time for its answer to begin, and the one repetition.
-
-    Errors leave under our names: under aiohttp's own they would reach its rule for repeating.
-    """
-
-    def __init__(self, waits: Waits, first_byte_timeout_s: float) -> None:
-        self._waits = waits
-        self._first_byte_timeout_s = first_byte_timeout_s
-
-    async def __call__(self, request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
-        assert isinstance(request, _Request)
-        self._expect_answer(request)
-        try:
-            return await send(request)
-        except aiohttp.ClientError as exc:
-            if not _died_idle(request, exc):
-                raise _rename(exc) from exc
-            return await self._again(request, send)
-        finally:
-            request.on_sent = None
-            self._waits.end(request)
-
-    def _expect_answer(self, request: _Request) -> None:
-        """An upload may take its time: the clock for its answer starts when it's over."""
-        if request.replayable:
-            self._waits.begin(request, self._first_byte_timeout_s)
-        else:
-            request.on_sent = lambda: self._waits.begin(request, self._first_byte_timeout_s)
-
-    async def _again(self, request: _Request, send: ClientHandlerType) -> aiohttp.ClientResponse:
-        await request.close()
-        try:
-            return await send(request)
-        except aiohttp.ServerTimeoutError as exc:
-            raise _rename(exc) from exc
-        except aiohttp.ClientError as exc:
-            # The first attempt may have arrived, so even "unreachable" doesn't say that nothing was processed.
-            raise UpstreamBroken(_message("The connection to the upstream died twice", exc)) from exc
-
-
-def _died_idle(request: _Request, exc: aiohttp.ClientError) -> bool:
+def _died_idle(exchange: Exchange, request: Outgoing, exc: aiohttp.ClientError) -> bool:
     return (
-        request.reused
+        exchange.reused
         and request.replayable
         and isinstance(exc, _DIED)
-        and not isinstance(exc, _NOT_CONNECTED)
         and isinstance(getattr(exc, "message", ""), str)  # else it holds the part of an answer that had arrived
     )
-
-
-def _spelled_alike(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Duplicates under one spelling: of ``X-A`` and ``x-a`` aiohttp would only keep the last."""
-    if len({name.lower() for name, _ in headers}) == len(headers):
-        return headers
-    spellings = {name.lower(): name for name, _ in headers}
-    return [(spellings[name.lower()], value) for name, value in headers]
-
-
-def _payload(body: Body) -> AsyncIterable[bytes] | bytes | io.BytesIO | None:
-    """*body* in the form in which aiohttp sends it best: large bytes would be copied into one write, which holds up the others."""
-    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _LARGE_BYTES else body or None
 
 
 def _rename(exc: aiohttp.ClientError) -> ProxyError:

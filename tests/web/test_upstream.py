@@ -1,6 +1,7 @@
 """Connections to upstreams: how they fail, and the one that may be made twice. Numbers as in the list of pitfalls."""
 
 import asyncio
+import hashlib
 import socket
 
 import pytest
@@ -163,6 +164,99 @@ async def test_connections_are_kept_and_shared(start_upstream, start_proxy, clie
     for _ in range(5):
         await (await client.post(f"{proxy}/v1/x", data=b"{}")).read()
     assert len(connections) == 1
+
+
+async def test_interim_answers_are_passed_over(start_socket_upstream, start_proxy, client):
+    """RFC 9110, section 15.2: a proxy may keep them to itself; who waits is waiting for the final one."""
+
+    async def talk(reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK)
+        await reader.read()
+
+    proxy = await start_proxy(await start_socket_upstream(talk))
+    async with client.post(f"{proxy}/v1/x", data=b"{}") as response:
+        assert (response.status, await response.read(), "Link" in response.headers) == (200, b"ok", False)
+
+
+async def test_what_is_left_of_an_upload_is_not_taken_for_the_next_request(start_socket_upstream, start_proxy, connect, client):
+    """An upstream that answers early and keeps its connection open would read the rest of the body as a request."""
+    requests = []
+
+    async def talk(reader, writer):
+        requests.append((await reader.readuntil(b"\r\n")).split()[1])
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.read()
+
+    proxy = await start_proxy(await start_socket_upstream(talk))
+    uploading = await connect(proxy)
+    await uploading.send(request("POST", "/v1/files", "Content-Length: 300000") + b"x" * 1000)
+    assert (await uploading.head())[0] == b"HTTP/1.1 200 OK"
+    async with client.post(f"{proxy}/v1/x", data=b"{}") as response:
+        assert (response.status, requests) == (200, [b"/v1/files", b"/v1/x"])
+
+
+async def test_a_slow_upstream_slows_an_upload_down(start_socket_upstream, start_proxy, connect):
+    """Pitfall 19, the other way round: what the upstream doesn't take must not pile up here."""
+    enough = asyncio.Event()
+
+    async def talk(reader, writer):
+        writer.transport.pause_reading()
+        await enough.wait()
+
+    client = await connect(await start_proxy(await start_socket_upstream(talk)))
+    await client.send(request("POST", "/v1/files", "Content-Length: 1000000000"))
+    client.writer.write(b"x" * 100_000_000)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(client.writer.drain(), 2)
+    enough.set()
+
+
+@pytest.mark.parametrize("size", [1, 3 * 1024 * 1024])
+async def test_a_body_that_we_hold_arrives_whole_whatever_its_size(size, start_upstream, stack):
+    """A small one leaves behind its head; a large one piece by piece, as fast as it is taken."""
+    received = []
+
+    async def handler(request):
+        received.append((request.headers["Content-Length"], hashlib.sha256(await request.read()).hexdigest()))
+        return web.Response(text="ok")
+
+    body = bytes(range(256)) * (size // 256) or b"x"
+    url = await start_upstream(handler)
+    client = await stack.enter_async_context(open_upstreams(Upstream(base_url=url), Limits()))
+    for _ in range(2):
+        answer = await client.open("POST", f"{url}/x", [], body)
+        assert (answer.status, await answer.read()) == (200, b"ok")
+        answer.close()
+    assert received == [(str(len(body)), hashlib.sha256(body).hexdigest())] * 2
+
+
+async def test_a_header_with_a_line_break_is_not_sent(stack, start_upstream):
+    """Such as a key from the environment with its newline: what follows would be a header of its own."""
+    requests = []
+
+    async def handler(request):
+        requests.append(request.path)
+        return web.Response()
+
+    url = await start_upstream(handler)
+    client = await stack.enter_async_context(open_upstreams(Upstream(base_url=url), Limits()))
+    for value in ("a\r\nX-Injected: 1", "a\n", "a\rb"):
+        with pytest.raises(ValueError, match="line break"):
+            await client.open("GET", url, [("Authorization", value)], None)
+    assert requests == []
+
+
+async def test_a_handshake_that_never_ends_is_given_up(start_socket_upstream, start_proxy, client):
+    """Pitfall 31: connecting has a time of its own, TLS included."""
+
+    async def talk(reader, writer):
+        await reader.read()
+
+    url = (await start_socket_upstream(talk)).replace("http://", "https://")
+    proxy = await start_proxy(url, connect_timeout_s=0.2)
+    assert await error_of(client, proxy, "POST", data=b"{}") == (502, "proxy_error", "upstream_unreachable", "true")
 
 
 async def test_an_answer_that_does_not_begin_in_time(start_socket_upstream, start_proxy, client):
