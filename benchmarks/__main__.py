@@ -28,6 +28,7 @@ from benchmarks.per_request import chat, off, relay
 from benchmarks.prefix import prefix
 from benchmarks.resident import resident
 from benchmarks.rows import FULL, QUICK, Benchmark, Effort, head
+from benchmarks.standstill import standstill
 
 BENCHMARKS: dict[str, Benchmark] = {
     "relay": relay,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "outage": outage,
     "health": health,
     "journal": journal,
+    "standstill": standstill,
     "filter": filtering,
     "abort": abort,
     "library": library,

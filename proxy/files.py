@@ -24,11 +24,12 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have what was written to a file, whoever wrote it and how, or the names in a folder, on the disk. Raises ``OSError``."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -16,12 +16,12 @@ import shutil
 from pathlib import Path
 
 from proxy.errors import StoreError
-from proxy.files import write_whole
+from proxy.files import sync, write_whole
 from proxy.memory.spaces import Spaces, parse, render
 
 
 class ShardFolder:
-    """The files of the store at *directory*. Not for two threads at once; raises ``OSError``."""
+    """The files of the store at *directory*. Not for two threads at once, ``sync_log`` excepted; raises ``OSError``."""
 
     def __init__(self, directory: Path) -> None:
         self._places = (directory, directory.with_name(f"{directory.name}.2"))
@@ -46,6 +46,12 @@ class ShardFolder:
     def size_bytes(self) -> int:
         """What the store takes on the disk: much less than its files are long."""
         return sum(each.stat().st_blocks * 512 for each in self.current.rglob("*"))
+
+    def sync_log(self) -> None:
+        """Have the library's write-ahead log on the disk, of which it has a part mapped into memory."""
+        log = self.current / "wal"
+        for each in (*log.iterdir(), log):
+            sync(each)
 
     @property
     def is_owed(self) -> bool:
