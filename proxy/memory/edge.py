@@ -403,7 +403,8 @@ class _Shard:
                 self._folder.note_models(self.spaces)
             if self._has_room(self._folder.size_bytes()):  # to write segments anew
                 self._shard.optimize()
-            self.flush()  # what was read out of the log, while nobody waits
+            if noted is not None:
+                self.flush()  # what was read out of the log, while nobody waits
             self.deletions = int(self._folder.is_owed)
             self._resources = stack.pop_all()
         return self.spaces
