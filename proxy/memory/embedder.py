@@ -136,4 +136,5 @@ def _load(config: Embedding, folder: Path) -> TextEmbedding:
 def _encode(model: TextEmbedding, kind: Kind, texts: Sequence[str]) -> list[Vector]:
     embed = model.query_embed if kind == "query" else model.passage_embed
     with map_exceptions({Exception: EmbedError}):
-        return [unit_vector(vector.tolist()) for vector in embed(list(texts))]
+        # One at a time: in int8 all that the graph is given at once shares its scales, so a text's vector would depend on its company.
+        return [unit_vector(vector.tolist()) for vector in embed(list(texts), batch_size=1)]

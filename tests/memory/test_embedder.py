@@ -14,9 +14,9 @@ from proxy.memory.embedder import FastEmbedModel, ModelFiles, model_files, unit_
 from proxy.memory.embedding import open_embedder
 
 
-@pytest.fixture
-async def embedder(model_dir: Path):
-    async with open_embedder(Embedding(models_dir=str(model_dir.parent))) as embedder:
+@pytest.fixture(params=["int8", "float32"])
+async def embedder(request, int8_dir: Path):
+    async with open_embedder(Embedding(models_dir=str(int8_dir.parent), precision=request.param)) as embedder:
         yield embedder
 
 
@@ -50,7 +50,17 @@ async def test_a_text_has_the_same_vector_in_any_company(embedder):
     texts = ["Has two cats", "word " * 150, "Prefers Python for backend work"]
     together = await embedder.embed_documents(texts)
     alone = [await embedder.embed_query(text) for text in texts]
-    assert np.abs(np.subtract(together, alone)).max() < 1e-6
+    assert np.array_equal(together, alone)
+
+
+async def test_both_forms_of_the_model_can_be_compared(int8_dir):
+    """So a store may hold vectors of both."""
+    texts = ["Has two cats", "Prefers Python for backend work", "Which programming language do I like?", "word " * 150]
+    vectors = []
+    for precision in ("int8", "float32"):
+        async with open_embedder(Embedding(models_dir=str(int8_dir.parent), precision=precision)) as embedder:
+            vectors.append(await embedder.embed_documents(texts))
+    assert min(map(cosine, *vectors)) > 0.985
 
 
 async def test_what_is_beyond_256_tokens_does_not_count(embedder):
