@@ -1,8 +1,8 @@
-"""A graph in float32 → the same with its dense layers in int8: more than twice as fast, a quarter of the size.
+"""A graph in float32 → the same with its dense layers in int8: twice as fast, a quarter of the size.
 
 Weights become whole numbers once, each column by a scale of its own. What goes into a layer becomes whole numbers at each call,
 by one scale for all of it, as that is the form that onnxruntime has a fused kernel for. A single loud token would leave little of
-the others, so each token is first divided by its own largest value and its product multiplied by that again: halves the error.
+the others, so each token is first divided by its own largest value and its product multiplied by that again, which halves the error.
 
 A processor with AVX2 and no VNNI adds each two products in 16 bits, which 8 and 8 bits may overflow, and what is found must not
 depend on the machine. The scale of a column therefore leaves room for its largest pair of weights (``PAIR_STEPS``), which costs

@@ -12,6 +12,7 @@ from proxy.config import Embedding
 from proxy.errors import ConfigError, EmbedError
 from proxy.memory.embedder import FastEmbedModel, ModelFiles, model_files, unit_vector
 from proxy.memory.embedding import open_embedder
+from proxy.memory.spaces import space_of
 
 
 @pytest.fixture(params=["int8", "float32"])
@@ -61,6 +62,7 @@ async def test_both_forms_of_the_model_can_be_compared(int8_dir):
         async with open_embedder(Embedding(models_dir=str(int8_dir.parent), precision=precision)) as embedder:
             vectors.append(await embedder.embed_documents(texts))
     assert min(map(cosine, *vectors)) > 0.985
+    assert space_of(Embedding(precision="int8"), 384) == space_of(Embedding(precision="float32"), 384)
 
 
 async def test_what_is_beyond_256_tokens_does_not_count(embedder):
