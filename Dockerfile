@@ -10,7 +10,8 @@ COPY config/prompts config/prompts
 COPY proxy proxy
 RUN python -m venv /opt/memory-proxy \
     && /opt/memory-proxy/bin/pip install --no-cache-dir --no-index --find-links /wheels .
-RUN MEMORY_PROXY_EMBEDDING__MODELS_DIR=/models /opt/memory-proxy/bin/memory-proxy models pull \
+# Both forms of the model: no process in the image may write to /models.
+RUN MEMORY_PROXY_EMBEDDING__MODELS_DIR=/models MEMORY_PROXY_EMBEDDING__PRECISION=int8 /opt/memory-proxy/bin/memory-proxy models pull \
     && /opt/memory-proxy/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim

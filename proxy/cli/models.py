@@ -49,11 +49,10 @@ def fetch(embedding: Embedding, source: Path | None = None) -> Path | None:
 
 def expect_model(embedding: Embedding) -> None:
     """Raise ``ModelError`` instead of fetching a model that is not there: not what is expected of a small command."""
-    from proxy.memory.models import is_complete, model_folder
+    from proxy.memory.models import has_model, model_folders
 
-    folder = model_folder(embedding)
-    if embedding.provider == "fastembed" and not is_complete(folder):
-        raise ModelError(f"{embedding.model} is not in {folder}; run: memory-proxy models pull")
+    if embedding.provider == "fastembed" and not has_model(embedding):
+        raise ModelError(f"{embedding.model} is not in {model_folders(embedding)[-1]}; run: memory-proxy models pull")
 
 
 @contextmanager

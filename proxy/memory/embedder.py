@@ -97,7 +97,7 @@ class FastEmbedModel:
     Larger batches are no faster, as 200 tokens keep a core's arithmetic busy, and onnxruntime never gives back what they took.
     """
 
-    def __init__(self, model: TextEmbedding, thread: ThreadPoolExecutor, *, dimensions: int, symmetric: bool) -> None:
+    def __init__(self, model: _Loaded, thread: ThreadPoolExecutor, *, dimensions: int, symmetric: bool) -> None:
         self._model = model
         self._thread = thread
         self.dimensions = dimensions
@@ -111,29 +111,38 @@ class FastEmbedModel:
             loop = asyncio.get_running_loop()
             model = await loop.run_in_executor(thread, _load, config, folder)
             # Some models are told which of the two a text is.
-            [query], [document] = [await loop.run_in_executor(thread, _encode, model, kind, ["warm"]) for kind in KINDS]
+            [query], [document] = [await loop.run_in_executor(thread, model.encode, kind, ["warm"]) for kind in KINDS]
             yield cls(model, thread, dimensions=len(query), symmetric=query == document)
 
     async def encode(self, kind: Kind, texts: Sequence[str]) -> list[Vector]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _encode, self._model, kind, texts)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._model.encode, kind, texts)
 
 
-def _load(config: Embedding, folder: Path) -> TextEmbedding:
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model that is given *together* texts at once, padded to the longest."""
+
+    model: TextEmbedding
+    together: int
+
+    def encode(self, kind: Kind, texts: Sequence[str]) -> list[Vector]:
+        embed = self.model.query_embed if kind == "query" else self.model.passage_embed
+        with map_exceptions({Exception: EmbedError}):
+            return [unit_vector(vector.tolist()) for vector in embed(list(texts), batch_size=self.together)]
+
+
+def _load(config: Embedding, folder: Path) -> _Loaded:
     # Read by tokenizers at every call; its threads would be beyond ``embedding.threads``.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with map_exceptions({Exception: EmbedError}):
         from fastembed import TextEmbedding
 
-        return TextEmbedding(
+        model = TextEmbedding(
             config.model,
             threads=config.threads,
             providers=["CPUExecutionProvider"],
             specific_model_path=str(folder),
             local_files_only=True,
         )
-
-
-def _encode(model: TextEmbedding, kind: Kind, texts: Sequence[str]) -> list[Vector]:
-    embed = model.query_embed if kind == "query" else model.passage_embed
-    with map_exceptions({Exception: EmbedError}):
-        return [unit_vector(vector.tolist()) for vector in embed(list(texts))]
+    # In int8 texts that are given together share their scales: the vector of one would depend on the others.
+    return _Loaded(model, together=1 if config.precision == "int8" else config.batch_size)

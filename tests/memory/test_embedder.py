@@ -12,11 +12,12 @@ from proxy.config import Embedding
 from proxy.errors import ConfigError, EmbedError
 from proxy.memory.embedder import FastEmbedModel, ModelFiles, model_files, unit_vector
 from proxy.memory.embedding import open_embedder
+from proxy.memory.spaces import space_of
 
 
-@pytest.fixture
-async def embedder(model_dir: Path):
-    async with open_embedder(Embedding(models_dir=str(model_dir.parent))) as embedder:
+@pytest.fixture(params=["int8", "float32"])
+async def embedder(request, int8_dir: Path):
+    async with open_embedder(Embedding(models_dir=str(int8_dir.parent), precision=request.param)) as embedder:
         yield embedder
 
 
@@ -51,6 +52,17 @@ async def test_a_text_has_the_same_vector_in_any_company(embedder):
     together = await embedder.embed_documents(texts)
     alone = [await embedder.embed_query(text) for text in texts]
     assert np.abs(np.subtract(together, alone)).max() < 1e-6
+
+
+async def test_both_forms_of_the_model_can_be_compared(int8_dir):
+    """So a store may hold vectors of both."""
+    texts = ["Has two cats", "Prefers Python for backend work", "Which programming language do I like?", "word " * 150]
+    vectors = []
+    for precision in ("int8", "float32"):
+        async with open_embedder(Embedding(models_dir=str(int8_dir.parent), precision=precision)) as embedder:
+            vectors.append(await embedder.embed_documents(texts))
+    assert min(map(cosine, *vectors)) > 0.985
+    assert space_of(Embedding(precision="int8"), 384) == space_of(Embedding(precision="float32"), 384)
 
 
 async def test_what_is_beyond_256_tokens_does_not_count(embedder):

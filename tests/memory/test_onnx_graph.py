@@ -117,8 +117,8 @@ def test_the_graph_of_a_small_bert_computes_what_the_paper_says(tiny):
     assert_graph_is(graph, Bert(tiny), inputs(TINY["vocab_size"], TINY["max_position_embeddings"]))
 
 
-def test_the_default_model_computes_what_the_paper_says(model_dir, model_weights):
-    assert_graph_is(model_dir / "model.onnx", Bert(model_weights), inputs(30522, 40))
+def test_the_default_model_computes_what_the_paper_says(float_dir, model_weights):
+    assert_graph_is(float_dir / "model.onnx", Bert(model_weights), inputs(30522, 40))
 
 
 def test_a_copied_graph_computes_the_same(tiny):
