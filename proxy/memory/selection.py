@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import mul
+from math import dist
 from typing import Literal, NamedTuple
 
 from proxy.core.models import Memory, ScoredMemory
@@ -142,7 +142,8 @@ def _says_again(one: ScoredMemory, other: ScoredMemory) -> bool:
 
 
 def _cosine(one: ScoredMemory, other: ScoredMemory) -> float:
-    return sum(map(mul, one.vector, other.vector)) if one.vector and other.vector else 0.0
+    """By the distance of two vectors of unit length, as stores give them: ``math`` has that in C, and a sum of products isn't quick."""
+    return 1 - dist(one.vector, other.vector) ** 2 / 2 if one.vector and other.vector else 0.0
 
 
 def _telling(memory: Memory) -> list[str]:
