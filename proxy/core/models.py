@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -119,9 +119,9 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class ScoredMemory:
-    """A memory, how well it fits the query, and how that came about. *vector*: its dense vector, if it was read."""
+    """A memory, how well it fits the query, and how that came about. *vector* gives its dense vector, which is empty if it has none."""
 
     memory: Memory
     score: float
     scores: Scores = field(default_factory=Scores)
-    vector: Sequence[float] = field(default=(), repr=False, compare=False)
+    vector: Callable[[], Sequence[float]] = field(default=tuple, repr=False, compare=False)

@@ -231,6 +231,8 @@ def _mod_97(iban: str) -> bool:
 _INTRODUCING = ("pass", "pw", "secret", "token", "key", "credential", "pin", "cvv", "cvc", "sig=", "signature=")
 _MAX_VALUE_CHARS = 300
 _INTRODUCED = re.compile(
+    # How one of the words begins, before all of them are tried at each letter: that is a quarter of the time.
+    r"(?=pa|pi|pr|pw|ac|ap|cl|cr|cv|en|li|ma|se|si|su|to)"
     r"(?P<word>(?P<password>pass(?:word|phrase|code|wd)s?|(?<![a-z])(?:pass(?=\s{0,2}[=:])|pwd?(?=\s{0,2}[=:]|\s(?:is|was|for)\s)))"
     r"|(?P<token>(?:api|access|secret|private|account|encryption|signing|master|licen[cs]e|service|client|subscription)[-_ ]?(?:secret[-_ ]?)?key"
     r"|token|secret|credential|(?<=[?&])sig(?:nature)?(?==))"

@@ -38,7 +38,7 @@ from functools import partial
 from itertools import product
 from operator import attrgetter
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar, cast
+from typing import NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 import qdrant_edge
@@ -480,9 +480,7 @@ class _Shard:
         if not choices:
             return []
         records = self._shard.retrieve([each.id for each in choices], with_payload=True, with_vector=[space.vector])
-        found = {str(record.id): cast("dict[str, list[float]]", record.vector or {}) for record in records}
-        vectors = {id_: each[space.vector] for id_, each in found.items() if space.vector in each}
-        return chosen(choices, _memories(owner, records, shared=True), vectors)
+        return chosen(choices, _memories(owner, records, shared=True), records, space)
 
     def _nearest(self, space: Space, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)

@@ -1,8 +1,11 @@
-"""Whose and which memories are meant, in the words of Qdrant Edge. ``owner_filter`` is the one place where it learns whose."""
+"""Whose and which memories are meant, in the words of Qdrant Edge. ``owner_filter`` is the one place where it learns whose.
+
+A filter within a filter takes the library longer to read than all of its conditions do, so there are as few as can be.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import qdrant_edge
@@ -13,23 +16,31 @@ from proxy.memory.payload import owner_keys, point_ids, to_text
 from proxy.memory.spaces import Space
 from proxy.memory.store import Query, Which
 
+Conditions = Iterable["qdrant_edge.ConditionType"]
 
-def owner_filter(owner: Owner, *, shared: bool = False) -> qdrant_edge.Filter:
+
+def owner_filter(owner: Owner, *, shared: bool = False, must: Conditions = (), must_not: Conditions = ()) -> qdrant_edge.Filter:
     """The one place where the embedded store learns whose memories are meant: *owner*'s, and if *shared* everyone's."""
-    return qdrant_edge.Filter(should=[_is("owner", key) for key in owner_keys(owner, shared=shared)])
+    owned = [_is("owner", key) for key in owner_keys(owner, shared=shared)]
+    return qdrant_edge.Filter(should=owned, must=[*must], must_not=[*must_not])
 
 
 def search_filters(owner: Owner, query: Query) -> list[qdrant_edge.Filter]:
     """Of memories, the shared ones too, and of turns if they are looked for."""
-    memories = _seen_by(owner_filter(owner, shared=True), query, query.types)
-    return [memories, _seen_by(owner_filter(owner), query, (TURN,))] if query.turns else [memories]
+    memories = _seen_by(owner, query, query.types, shared=True)
+    return [memories, _seen_by(owner, query, (TURN,), shared=False)] if query.turns else [memories]
 
 
-def _seen_by(owned: qdrant_edge.Filter, query: Query, types: Sequence[str]) -> qdrant_edge.Filter:
+def _seen_by(owner: Owner, query: Query, types: Sequence[str], *, shared: bool) -> qdrant_edge.Filter:
     """What held at the time that is meant, and is not for another session only."""
     begun = [] if query.as_of is None else [_until("valid_from", query.as_of)]
     hidden = [_until("valid_until", query.as_of or clock.now()), _of_another_session(query.session)]
-    return qdrant_edge.Filter(must=[owned, _of_types(types), *_made(query), *begun], must_not=hidden)
+    return owner_filter(
+        owner,
+        shared=shared,
+        must=[*_of_types(types), *_made(query), *begun],
+        must_not=[*hidden, *_of_no_types(types)],
+    )
 
 
 def filter_of(whose: Owner | str | None) -> qdrant_edge.Filter | None:
@@ -40,11 +51,15 @@ def filter_of(whose: Owner | str | None) -> qdrant_edge.Filter | None:
 
 
 def which_filter(owner: Owner, which: Which) -> qdrant_edge.Filter:
-    owned = owner_filter(owner, shared=which.shared)
     begun = [] if which.as_of is None else [_until("valid_from", which.as_of)]
     named = [_is(field, value) for field, value in (("session", which.session), ("key", which.key)) if value is not None]
     past = [] if which.past else [_until("valid_until", which.as_of or clock.now())]
-    return qdrant_edge.Filter(must=[owned, _of_types(which.types), *_made(which), *named, *begun], must_not=past)
+    return owner_filter(
+        owner,
+        shared=which.shared,
+        must=[*_of_types(which.types), *_made(which), *named, *begun],
+        must_not=[*past, *_of_no_types(which.types)],
+    )
 
 
 def _made(which: Which | Query) -> list[qdrant_edge.ConditionType]:
@@ -55,11 +70,17 @@ def _made(which: Which | Query) -> list[qdrant_edge.ConditionType]:
     return [*begun, *ended, *weighty]
 
 
-def _of_types(types: Sequence[str]) -> qdrant_edge.Filter:
-    """What has no type, or one that we don't know, is a memory."""
-    if not {*MEMORY_TYPES} <= {*types}:
-        return qdrant_edge.Filter(must=[any_of("type", types)])
-    return qdrant_edge.Filter(must_not=[] if TURN in types else [_is("type", TURN)])
+def _of_types(types: Sequence[str]) -> Conditions:
+    return [] if _all_memories(types) else [any_of("type", types)]
+
+
+def _of_no_types(types: Sequence[str]) -> Conditions:
+    return [_is("type", TURN)] if _all_memories(types) and TURN not in types else []
+
+
+def _all_memories(types: Sequence[str]) -> bool:
+    """Then what has no type, or one that we don't know, is meant too: it is a memory."""
+    return {*MEMORY_TYPES} <= {*types}
 
 
 def _of_another_session(session: str | None) -> qdrant_edge.ConditionType:
@@ -87,7 +108,7 @@ def _at_least(field: str, least: float) -> qdrant_edge.ConditionType:
 
 
 def with_ids(owner: Owner, ids: Sequence[str], *, shared: bool = False) -> qdrant_edge.Filter:
-    return qdrant_edge.Filter(must=[owner_filter(owner, shared=shared), qdrant_edge.HasIdCondition(set(point_ids(ids)))])
+    return owner_filter(owner, shared=shared, must=[qdrant_edge.HasIdCondition(set(point_ids(ids)))])
 
 
 def owned_by_others(owner: Owner, ids: Sequence[str]) -> qdrant_edge.Filter:

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache, partial
+from typing import Any, Protocol
 from uuid import UUID
 
 from proxy.core.models import TYPE_OF, Memory, Owner, ScoredMemory
 from proxy.errors import StoreError
 from proxy.memory.embedder import Vector
-from proxy.memory.spaces import DENSE
+from proxy.memory.spaces import DENSE, Space
 from proxy.memory.store import Choice, Entry, Hit, Hits, Kept, digest
 
 SPARSE = "sparse"
+_POINT_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A UUID as Qdrant spells it."""
 
 
 def to_payload(owner: Owner, memory: Memory) -> dict[str, Any]:
@@ -161,12 +165,27 @@ def in_order(ids: Sequence[str], memories: Iterable[Memory]) -> list[Memory]:
     return [by_id[each] for each in dict.fromkeys(ids) if each in by_id]
 
 
-def chosen(choices: Sequence[Choice], memories: Iterable[Memory], vectors: Mapping[str, Vector]) -> list[ScoredMemory]:
-    """*memories* with the scores of their *choices*, in their order, and their dense *vectors*; what has just been deleted is left out."""
-    by_id = {memory.id: memory for memory in memories}
-    return [
-        ScoredMemory(by_id[each.id], each.score, each.scores, vectors.get(each.id, ())) for each in choices if each.id in by_id
-    ]
+class _Point(Protocol):
+    """A point that was read, of either store."""
+
+    @property
+    def vector(self) -> Any: ...
+
+
+def chosen(choices: Sequence[Choice], memories: Sequence[Memory], points: Sequence[_Point], space: Space) -> list[ScoredMemory]:
+    """The *memories* of *points*, with the scores of their *choices*, in their order; what has just been deleted is left out.
+
+    A vector is made when it is first looked at: few are, and its floats take longer than the rest of the point.
+    """
+    by_id = {memory.id: (memory, point) for memory, point in zip(memories, points, strict=True)}
+    found = [(each, *by_id[each.id]) for each in choices if each.id in by_id]
+    return [ScoredMemory(memory, each.score, each.scores, cache(partial(_vector, point, space))) for each, memory, point in found]
+
+
+def _vector(point: _Point, space: Space) -> Vector:
+    """Empty if it has none in *space*."""
+    vector: Vector = (point.vector or {}).get(space.vector, ())
+    return vector
 
 
 def by_name(names: Collection[str], lists: Sequence[list[Hit]]) -> list[dict[str, list[Hit]]]:
@@ -181,14 +200,7 @@ def to_hits(lists: Sequence[Mapping[str, list[Hit]]]) -> Hits:
 
 def point_ids(ids: Iterable[str]) -> list[str]:
     """Those of *ids* that a point can have; nobody has a memory with any other, so asking for one finds nothing."""
-    return [each for each in ids if _is_point_id(each)]
-
-
-def _is_point_id(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
+    return [each for each in ids if _POINT_ID.fullmatch(each)]
 
 
 def check_entries(entries: Iterable[Entry], dimensions: int) -> None:
@@ -200,7 +212,7 @@ def check_entries(entries: Iterable[Entry], dimensions: int) -> None:
 
 
 def _fault(entry: Entry, dimensions: int) -> str | None:
-    if not _is_point_id(entry.memory.id):
+    if not _POINT_ID.fullmatch(entry.memory.id):
         return "has an id that is not a UUID"
     if len(entry.vector) != dimensions:
         return f"has a vector of {len(entry.vector)} dimensions, not {dimensions}"

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from itertools import product
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from qdrant_client import AsyncQdrantClient, models
@@ -153,7 +153,7 @@ class QdrantStore:
                 return []
             ids = [each.id for each in choices]
             records = await self._client.retrieve(self._collection, ids, with_payload=True, with_vectors=[space.vector])
-            return chosen(choices, _memories(owner, records, shared=True), _vectors(records, space))
+            return chosen(choices, _memories(owner, records, shared=True), records, space)
 
     async def _nearest(self, space: Space, owner: Owner, query: Query, limit: int) -> Hits:
         vectors = self._query_vectors(query)
@@ -443,11 +443,6 @@ def _hits(points: Iterable[models.ScoredPoint]) -> list[Hit]:
 def _memories(owner: Owner, records: Iterable[models.Record], *, shared: bool) -> list[Memory]:
     owners = owner_keys(owner, shared=shared)
     return [to_memory(owners, record.id, record.payload) for record in records]
-
-
-def _vectors(records: Iterable[models.Record], space: Space) -> dict[str, list[float]]:
-    found = {str(record.id): cast("dict[str, list[float]]", record.vector or {}) for record in records}
-    return {id_: each[space.vector] for id_, each in found.items() if space.vector in each}
 
 
 def _dense_sizes(found: models.CollectionParams) -> dict[str, int]:

@@ -53,7 +53,7 @@ class RecentSearches:
         return cast("T", found)
 
     def _forget_expired(self) -> None:
-        """Of owners who ask no more, nobody else would: and what a search found takes a quarter of a megabyte, vectors included."""
+        """Of owners who ask no more, nobody else would: and what a search found takes a hundred kilobytes and more."""
         while self._recent:
             owner = next(iter(self._recent))
             if max((until for until, _ in self._recent[owner].values()), default=0.0) > monotonic():

@@ -173,6 +173,19 @@ def test_secrets_are_known_by_their_words_or_check_digits(text: str, secret: str
     assert redact(text) == Redacted(text.replace(secret, f"[redacted: {kind}]"), (kind,))
 
 
+OF_PASSWORDS = ("password", "passphrase", "passcode", "passwd", "pass", "pwd", "pw")
+OF_TOKENS = (
+    *("token", "secret", "credential", "apikey", "access key", "secret key", "private key", "account key", "encryption key"),
+    *("signing key", "master key", "license key", "licence key", "service key", "client key", "subscription key"),
+    *("api secret key", "url?sig", "url&signature"),
+)
+
+
+@pytest.mark.parametrize(("words", "kind"), [(OF_PASSWORDS, "password"), (OF_TOKENS, "token")])
+def test_every_word_introduces_its_secret(words: tuple[str, ...], kind: str) -> None:
+    assert [redact(f"{word}=Kx7#qLw92mZ0").text for word in words] == [f"{word}=[redacted: {kind}]" for word in words]
+
+
 INNOCENT = [
     # Prose about passwords and keys
     "Forgot the password again and is annoyed",

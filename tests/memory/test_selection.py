@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -17,7 +18,7 @@ TALK = conversation(Owner("ann"), "s")
 
 def found(content: str, **fields: object) -> ScoredMemory:
     memory = Memory(id=str(uuid4()), content=content, created_at=NOW, updated_at=NOW)
-    return ScoredMemory(replace(memory, **fields), 0.5, vector=word_vector(content))
+    return ScoredMemory(replace(memory, **fields), 0.5, vector=partial(word_vector, content))
 
 
 def turn(content: str, at: int = 0, **fields: object) -> ScoredMemory:
@@ -115,7 +116,7 @@ def test_a_turn_that_says_what_a_chosen_memory_says_is_left_out():
 
 
 def test_without_vectors_only_equals_are_one():
-    bare = [replace(found(each), vector=()) for each in ("likes tea", "likes tea", "tea likes")]
+    bare = [replace(found(each), vector=tuple) for each in ("likes tea", "likes tea", "tea likes")]
     assert contents(select_memories(bare, Present(), limit=5)) == ["likes tea", "tea likes"]
 
 
