@@ -226,12 +226,12 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
         await store.touch()
 
 
-def unwritten_log() -> int:
-    """KB of this process's write-ahead logs that are in memory alone."""
+def unwritten_log(path: Path) -> int:
+    """KB of the write-ahead log of the store at *path* that are in memory alone."""
     dirty, in_log = 0, False
     for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
         if not line[0].isupper():
-            in_log = "/edge/wal/" in line
+            in_log = f"{path}/edge/wal/" in line
         elif in_log and line.startswith(("Shared_Dirty:", "Private_Dirty:")):
             dirty += int(line.split()[1])
     return dirty
@@ -240,10 +240,10 @@ def unwritten_log() -> int:
 async def test_what_was_written_is_on_the_disk_within_the_interval(tmp_path: Path) -> None:
     async with opened(tmp_path / "patient") as store:
         await store.upsert(ANN, entries([1]))
-        assert unwritten_log() > 0
+        assert unwritten_log(tmp_path / "patient") > 0
     async with opened(tmp_path / "quick", flush_interval_s=0.1) as store:
         await store.upsert(ANN, entries([1]))
-        await until(lambda: unwritten_log() == 0)
+        await until(lambda: unwritten_log(tmp_path / "quick") == 0)
         assert not flushed(tmp_path / "quick"), "the log is enough"
 
 
@@ -251,7 +251,7 @@ async def test_after_many_writes_the_segments_are_on_the_disk_too(tmp_path: Path
     """Else each opening would read a longer log than the last."""
     async with opened(tmp_path, flush_interval_s=0.1) as store:
         await store.upsert(ANN, entries(range(FLUSH_AFTER - 1)))
-        await until(lambda: unwritten_log() == 0)
+        await until(lambda: unwritten_log(tmp_path) == 0)
         assert not flushed(tmp_path)
         await store.upsert(ANN, entries([FLUSH_AFTER]))
         await until(lambda: flushed(tmp_path))
