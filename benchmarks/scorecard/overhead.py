@@ -208,7 +208,8 @@ def streams(effort: Effort, stage: Stage) -> Iterator[Figure]:
     costs.pop(DIRECT, None)
     yield _figure("CPU of a streamed chunk", "µs", field, costs, failed)
     yield from _beside_bare("CPU of a streamed chunk", costs, {ON: 1.2})
-    yield _figure(f"time between chunks, {number} streams of 50 a second, p99", "ms", field, gaps, failed)
+    note = "with memory on a token that ends a line, one in 25 here, waits for the next: behind it a block may begin"
+    yield _figure(f"time between chunks, {number} streams of 50 a second, p99", "ms", field, gaps, failed, note=note)
 
 
 async def _streamed(contender: Contender, number: int, script: Script, window_s: float) -> tuple[float, float]:
