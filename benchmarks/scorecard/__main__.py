@@ -92,7 +92,7 @@ def _measured(name: str, entry: Entry, effort: Effort, stage: Stage) -> Json:
         "row": name,
         "section": entry.section,
         "title": entry.title,
-        "command": f"scripts/scorecard {name}",
+        "command": " ".join(["scripts/scorecard", *(f"--data {each.name}" for each in stage.data if entry.takes_data), name]),
         "effort": "full" if effort is FULL else "quick",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 1),

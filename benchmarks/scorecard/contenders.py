@@ -30,6 +30,7 @@ from proxy.app import new_event_loop
 MEMORIES = 10_000
 DIRECT, NGINX, BARE = "direct", "nginx", "bare aiohttp"
 OFF, ON, AGAIN = "ours, memory off", "ours, memory on", "ours, same question again"
+INT8 = "ours, memory on, int8"
 SETTLING_S = 1.0
 
 _NGINX = """
@@ -84,6 +85,7 @@ def line_up(*, peers: bool, memories: int) -> Iterator[Field]:
             NGINX: nginx,
             BARE: bare,
             ON: partial(ours, memories=memories),
+            INT8: partial(ours, memories=memories, embedding__precision="int8"),
         }
         if peers:
             servers |= {version(name): start for name, start in PEERS.items()}

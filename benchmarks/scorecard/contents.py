@@ -16,6 +16,7 @@ class Entry:
     section: str
     title: str
     measure: Callable[[Effort, Stage], Iterator[Figure]]
+    takes_data: bool = False
 
 
 ROWS: dict[str, Entry] = {
@@ -32,7 +33,7 @@ ROWS: dict[str, Entry] = {
     "scale-million": Entry("Scale", "A million memories", scale.million),
     "strip": Entry("Strip", "Hostile answers, cut at random", strip.strip),
     "cache": Entry("Prompt cache", "What two successive requests of a chat begin with in common", kept.cache),
-    "retrieval": Entry("Retrieval", "What is found of what was said", found.found),
+    "retrieval": Entry("Retrieval", "What is found of what was said", found.found, takes_data=True),
     "keeping": Entry("Keeping", "Said again, changed, and nearly the same", kept.kept),
     "month": Entry("Keeping", "A month with a careless model", kept.lived),
     "crash": Entry("Promises", "Killed while an answer is under way", promises.crash),
