@@ -145,7 +145,8 @@ class _Answering(asyncio.Protocol):
         self._tell(self._state.silenced.left_at)
 
     def _tell(self, number: float) -> None:
-        self._transport.write(wire.whole(json.dumps(number).encode()))
+        if not self._transport.is_closing():  # who asked may have lost patience
+            self._transport.write(wire.whole(json.dumps(number).encode()))
 
 
 def _packets(script: Script) -> Iterator[bytes]:

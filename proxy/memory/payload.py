@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -172,20 +171,28 @@ class _Point(Protocol):
     def vector(self) -> Any: ...
 
 
-def chosen(choices: Sequence[Choice], memories: Sequence[Memory], points: Sequence[_Point], space: Space) -> list[ScoredMemory]:
-    """The *memories* of *points*, with the scores of their *choices*, in their order; what has just been deleted is left out.
+class _DenseVector:
+    """That of a point in a space, made when it is first looked at: few are, and its floats take longer than the rest of the point."""
 
-    A vector is made when it is first looked at: few are, and its floats take longer than the rest of the point.
-    """
+    __slots__ = ("_point", "_space", "_vector")
+
+    def __init__(self, point: _Point, space: Space) -> None:
+        self._point = point
+        self._space = space
+        self._vector: Vector | None = None
+
+    def __call__(self) -> Vector:
+        """Empty if it has none."""
+        if self._vector is None:
+            self._vector = (self._point.vector or {}).get(self._space.vector, ())
+        return self._vector
+
+
+def chosen(choices: Sequence[Choice], memories: Sequence[Memory], points: Sequence[_Point], space: Space) -> list[ScoredMemory]:
+    """The *memories* of *points*, with the scores of their *choices*, in their order; what has just been deleted is left out."""
     by_id = {memory.id: (memory, point) for memory, point in zip(memories, points, strict=True)}
     found = [(each, *by_id[each.id]) for each in choices if each.id in by_id]
-    return [ScoredMemory(memory, each.score, each.scores, cache(partial(_vector, point, space))) for each, memory, point in found]
-
-
-def _vector(point: _Point, space: Space) -> Vector:
-    """Empty if it has none in *space*."""
-    vector: Vector = (point.vector or {}).get(space.vector, ())
-    return vector
+    return [ScoredMemory(memory, each.score, each.scores, _DenseVector(point, space)) for each, memory, point in found]
 
 
 def by_name(names: Collection[str], lists: Sequence[list[Hit]]) -> list[dict[str, list[Hit]]]:
