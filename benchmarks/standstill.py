@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
@@ -55,9 +55,9 @@ async def _write(store: EdgeStore, *, seed: int) -> None:
         await store.upsert(OWNER, [each])
 
 
-async def _longest_ms(work: Callable[[], asyncio.Future[None]]) -> float:
+async def _longest_ms(work: Callable[[], Coroutine[None, None, None]]) -> float:
     longest, last = 0.0, perf_counter()
-    done = work()
+    done = asyncio.get_running_loop().create_task(work())
     while not done.done():
         await asyncio.sleep(TICK_S)
         now = perf_counter()

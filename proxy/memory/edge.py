@@ -170,7 +170,7 @@ class EdgeStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edge-store")
         self._flush_interval_s = flush_interval_s
         self._flush_timer: asyncio.TimerHandle | None = None
-        self._flushing: asyncio.Future[None] | None = None
+        self._flushing: asyncio.Task[None] | None = None
         self._purge_after_s = purge_after_s
         self._purge_timer: asyncio.TimerHandle | None = None
         self._purges: set[asyncio.Task[None]] = set()
@@ -291,15 +291,20 @@ class EdgeStore:
 
     def _flush(self) -> None:
         self._flush_timer = None
-        self._flushing = self.sync_log() if self._shard.unflushed < FLUSH_AFTER else self.flush()
+        self._flushing = asyncio.get_running_loop().create_task(self._write_through())
 
-    def sync_log(self) -> asyncio.Future[None]:
+    async def _write_through(self) -> None:
+        # Asked in the thread, behind what is being written just now: no later write may come.
+        unflushed = await self._call(lambda: self._shard.unflushed)
+        await (self.sync_log() if unflushed < FLUSH_AFTER else self.flush())
+
+    async def sync_log(self) -> None:
         """Have all that was written on the disk, in the log."""
-        return asyncio.get_running_loop().run_in_executor(None, self._shard.sync_log)
+        await asyncio.get_running_loop().run_in_executor(None, self._shard.sync_log)
 
-    def flush(self) -> asyncio.Future[None]:
+    async def flush(self) -> None:
         """The same in the segments, so that the log need not be read at the next opening; nothing else goes on meanwhile."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._shard.flush)
+        await self._call(self._shard.flush)
 
     def _purge_soon(self, after_s: float) -> None:
         if self._purge_timer is None:
@@ -367,8 +372,8 @@ def _one_line(exc: BaseException) -> str:
 class _Shard:
     """The synchronous side; every method but ``sync_log`` runs in the one thread.
 
-    *deletions* counts those whose text may be in files, of which the first *purged* are not any more. *unflushed* counts points that
-    are on the disk in the log alone. All three may be read from anywhere.
+    *deletions* counts those whose text may be in files, of which the first *purged* are not any more; both may be read from anywhere.
+    *unflushed* counts points that are on the disk in the log alone.
     """
 
     def __init__(self, directory: Path, wanted: Space | None, encoder: SparseEncoder, min_free_bytes: int) -> None:
