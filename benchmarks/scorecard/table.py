@@ -55,7 +55,7 @@ def spelt(number: float) -> str:
     size = abs(number)
     if size >= 100 or number == round(number):
         return f"{number:,.0f}"
-    return f"{number:.1f}" if size >= 10 else f"{number:.2f}" if size >= 0.1 else f"{number:.3f}"
+    return f"{number:.1f}" if size >= 10 else f"{number:.2f}" if size >= 1 else f"{number:.3f}"
 
 
 def _bar(figure: Json) -> str:
