@@ -136,7 +136,8 @@ class TestAFigure:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "0"), (12_345.6, "12,346"), (99.96, "100.0"), (1.234, "1.23"), (0.7761, "0.776"), (0.0123, "0.012"), (3.0, "3")]
+    ("number", "text"),
+    [(0, "0"), (12_345.6, "12,346"), (99.96, "100.0"), (1.234, "1.23"), (0.7761, "0.776"), (0.0123, "0.012"), (3.0, "3")],
 )
 def test_numbers_have_about_three_digits(number, text):
     assert table.spelt(number) == text
