@@ -26,7 +26,7 @@ IMPORTERS = {
     "prometheus_client": {"web.metrics.exposition", "web.metrics.parts", "web.metrics.requests"},
     "pydantic": {"web"},
     "qdrant_client": {"memory.qdrant", "memory.qdrant_filters"},
-    "qdrant_edge": {"memory.edge", "memory.edge_filters"},
+    "qdrant_edge": {"memory.edge", "memory.edge_filters", "memory.edge_shard"},
     "rich": {"cli", "demo"},
     "safetensors": {"memory.onnx_graph"},
     "shtab": {"cli.completion"},

@@ -180,7 +180,7 @@ FULL = r"\Athe disk of .*/edge is full: 5\.0 MB free, [67]\d\.\d MB needed; make
 async def test_while_the_disk_is_full_nothing_is_written_and_all_is_found(tmp_path: Path, monkeypatch) -> None:
     """The files are mapped into memory: a write without room would end the process."""
     disk = Disk(free=10**9)
-    monkeypatch.setattr("proxy.memory.edge.shutil.disk_usage", disk)
+    monkeypatch.setattr("proxy.memory.edge_shard.shutil.disk_usage", disk)
     async with opened(tmp_path) as store:
         await store.upsert(ANN, entries(range(3)))
         await store.delete(ANN, [str(UUID(int=0))])
@@ -199,7 +199,7 @@ async def test_while_the_disk_is_full_nothing_is_written_and_all_is_found(tmp_pa
 
 async def test_on_a_full_disk_it_does_not_open(tmp_path: Path, monkeypatch) -> None:
     disk = Disk(free=5_000_000)
-    monkeypatch.setattr("proxy.memory.edge.shutil.disk_usage", disk)
+    monkeypatch.setattr("proxy.memory.edge_shard.shutil.disk_usage", disk)
     with pytest.raises(StoreError, match=FULL):
         async with opened(tmp_path):
             pass
@@ -214,7 +214,7 @@ async def test_without_room_for_it_nothing_is_cleared_away_at_the_opening(tmp_pa
         await store.delete(ANN, [each.memory.id for each in entries(range(500))])
         (tmp_path / "edge.owed").unlink()
     before = segments(tmp_path)
-    monkeypatch.setattr("proxy.memory.edge.shutil.disk_usage", Disk(free=config.Store().min_free_bytes))
+    monkeypatch.setattr("proxy.memory.edge_shard.shutil.disk_usage", Disk(free=config.Store().min_free_bytes))
     async with opened(tmp_path) as store:
         assert (await store.count(ANN), segments(tmp_path)) == (1000, before)
 
