@@ -18,7 +18,7 @@ from typing import Any
 
 from proxy import app, logs
 from proxy.config import load
-from proxy.memory import backlog, edge, growth, guarded, keep_turn, remember, revision, sqlite_journal
+from proxy.memory import backlog, edge, edge_shard, growth, guarded, keep_turn, remember, revision, sqlite_journal
 from proxy.web import relay
 
 PLACES: dict[str, tuple[object, str]] = {
@@ -41,8 +41,8 @@ PLACES: dict[str, tuple[object, str]] = {
     "embedder.documents": (guarded.GuardedEmbedder, "embed_documents"),
     "store.upsert": (edge.EdgeStore, "upsert"),
     "store.revise": (edge.EdgeStore, "revise"),
-    "shard.upsert": (edge._Shard, "upsert"),
-    "shard.revise": (edge._Shard, "revise"),
+    "shard.upsert": (edge_shard.Shard, "upsert"),
+    "shard.revise": (edge_shard.Shard, "revise"),
     "growth.wrote": (growth.Growth, "wrote"),
 }
 
